@@ -1,0 +1,1 @@
+"""Owns every user's inbox; publishes nothing; hears `transfer.*`."""

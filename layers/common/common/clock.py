@@ -1,0 +1,24 @@
+"""Time as the platform keeps it: UTC, to the millisecond, RFC 3339. Services take a `Clock`, so tests own the time."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment` as RFC 3339 in UTC with milliseconds: `2026-11-21T09:30:00.000Z`. Such strings sort by time."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+
+
+def parse(text: str) -> datetime:
+    """The moment an RFC 3339 text names. Raises ValueError where it names none or has no offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs an offset")
+    return moment.astimezone(UTC)

@@ -1,0 +1,117 @@
+"""The shapes of fields that requests share. Bodies are strict: no coercion, no unknown field."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from common import clock, ids
+from common.money import MAX_AMOUNT, is_currency
+
+# WHATWG's pattern for an email input, with a dot required in the domain.
+_EMAIL = re.compile(
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Body(BaseModel):
+    """A request body."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NoFields(Body):
+    """The body of a request that takes none."""
+
+
+class Query(BaseModel):
+    """A query string: every value arrives as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _limit(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}", value) is None:
+        raise ValueError("must be a whole number from 1 to 100")
+    return value
+
+
+class ListQuery(Query):
+    """What every list takes."""
+
+    limit: Annotated[int, BeforeValidator(_limit), Field(ge=1, le=100)] = 25
+    cursor: Annotated[str, StringConstraints(max_length=1024)] | None = None
+
+
+class Resource(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _currency(code: str) -> str:
+    if not is_currency(code):
+        raise ValueError("must be an ISO 4217 currency code")
+    return code
+
+
+def _email(text: str) -> str:
+    address = text.strip().lower()
+    local, _, domain = address.partition("@")
+    if not _EMAIL.fullmatch(address) or len(local) > 64 or len(domain) > 189:
+        raise ValueError("must be an email address")
+    return address
+
+
+def _printable(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text.strip()
+
+
+def _timestamp(text: object) -> object:
+    if not isinstance(text, str) or "T" not in text:
+        raise ValueError("must be an RFC 3339 time")
+    return clock.timestamp(clock.parse(text))
+
+
+def _id(prefix: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not ids.is_id(text, prefix):
+            raise ValueError(f"must be an id that starts with {prefix}_")
+        return text
+
+    return AfterValidator(check)
+
+
+Amount = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT)]
+Currency = Annotated[str, StringConstraints(min_length=3, max_length=3), AfterValidator(_currency)]
+Email = Annotated[str, StringConstraints(max_length=512), AfterValidator(_email)]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$", max_length=16)]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable), AfterValidator(_not_blank)
+]
+Description = Annotated[str, StringConstraints(max_length=500), AfterValidator(_printable)]
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$", max_length=6)]
+Pin = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$", max_length=6)]
+Timestamp = Annotated[str, BeforeValidator(_timestamp)]
+UserId = Annotated[str, _id("usr")]
+AccountId = Annotated[str, _id("acc")]
+CardId = Annotated[str, _id("crd")]
+BankAccountId = Annotated[str, _id("bka")]
+TransferId = Annotated[str, _id("trf")]
+_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), AfterValidator(_printable)]
+_MetadataValue = Annotated[str, StringConstraints(max_length=500), AfterValidator(_printable)]
+Metadata = Annotated[dict[_MetadataKey, _MetadataValue], Field(max_length=50)]
+
+
+def pointer(location: tuple[Any, ...]) -> str:
+    """A JSON Pointer (RFC 6901) to where pydantic found a fault."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)

@@ -1,0 +1,43 @@
+"""Ids: a prefix that names the kind, and a ULID: 48 bits of time, 80 of chance or digest, base32; they sort by time."""
+
+import hashlib
+import re
+import secrets
+from datetime import datetime
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PREFIXES = {
+    "user_id": "usr",
+    "session_id": "ses",
+    "account_id": "acc",
+    "card_id": "crd",
+    "bank_account_id": "bka",
+    "transfer_id": "trf",
+    "notification_id": "ntf",
+}
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+def new_id(prefix: str, at: datetime) -> str:
+    """A fresh id of the kind `prefix`, born at `at`."""
+    return f"{prefix}_{_ulid(at, secrets.token_bytes(10))}"
+
+
+def derived_id(prefix: str, at: datetime, *parts: str) -> str:
+    """The one id that `at` and `parts` always give: what is written twice under it is written once."""
+    return f"{prefix}_{_ulid(at, hashlib.sha256(chr(31).join(parts).encode()).digest()[:10])}"
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Whether `text` is a well-formed id of the kind `prefix`."""
+    return text.startswith(f"{prefix}_") and _ULID.fullmatch(text, len(prefix) + 1) is not None
+
+
+def prefix_of(parameter: str) -> str:
+    """The prefix of the ids that a path parameter or field carries: `account_id` carries `acc`. Raises KeyError."""
+    return _PREFIXES[parameter]
+
+
+def _ulid(at: datetime, tail: bytes) -> str:
+    number = int(at.timestamp() * 1000) << 80 | int.from_bytes(tail)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))

@@ -1,0 +1,24 @@
+"""What every test stands on: the environment that the template gives a function, and no AWS."""
+
+import os
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "STACK": "remit",
+    "ENVIRONMENT": "local",
+    "PUBLIC_URL": "https://api.remit.example",
+    "ALLOWED_ORIGIN": "https://app.remit.example",
+    "SENDER": "no-reply@remit.example",
+    "EVENTS_TOPIC": "arn:aws:sns:eu-central-1:123456789012:remit-events",
+    "STATE_MACHINES": "arn:aws:states:eu-central-1:123456789012:stateMachine:remit-",
+    "RAIL_QUEUE": "https://sqs.eu-central-1.amazonaws.com/123456789012/remit-rail",
+    "MAIL_FLUSH_QUEUE": "https://sqs.eu-central-1.amazonaws.com/123456789012/remit-mail-flush",
+    "TOKEN_KEY": "11111111-2222-3333-4444-555555555555",
+    "FINGERPRINT_SECRET": "remit-fingerprint-key",
+    "POWERTOOLS_METRICS_DISABLED": "false",
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+}
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)

@@ -1,0 +1,85 @@
+"""Requests as API Gateway (REST, proxy integration) sends them to a function."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CONTEXT = type("Context", (), {"function_name": "test", "aws_request_id": "00000000-0000-4000-8000-000000000000"})()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A function's answer as a client would see it."""
+
+    status: int
+    headers: dict[str, list[str]]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        """The problem's code."""
+        return str(self.json["code"])
+
+
+def principal(user_id: str, role: str = "customer", *, email_verified: bool = True) -> dict[str, str]:
+    """The context that the authorizer puts beside a request."""
+    return {
+        "user_id": user_id,
+        "role": role,
+        "session_id": "ses_01K0000000000000000000000A",
+        "scopes": "read write payments",
+        "email_verified": "true" if email_verified else "false",
+    }
+
+
+def event(
+    method: str,
+    resource: str,
+    *,
+    body: Any = None,
+    caller: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str | list[str]] | None = None,
+    path: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A request for `resource` (`/accounts/{account_id}`); a `body` that is not text is sent as JSON."""
+    concrete = re.sub(r"{(\w+)}", lambda match: (path or {})[match[1]], resource)
+    sent = {"Host": "localhost", "User-Agent": "tests", **(headers or {})}
+    if body is not None:
+        sent.setdefault("Content-Type", "application/json")
+    multi = {name: [value] if isinstance(value, str) else value for name, value in (query or {}).items()}
+    return {
+        "resource": resource,
+        "path": concrete,
+        "httpMethod": method,
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": {name: values[-1] for name, values in multi.items()} or None,
+        "multiValueQueryStringParameters": multi or None,
+        "pathParameters": dict(path or {}) or None,
+        "stageVariables": None,
+        "requestContext": {
+            "requestId": "req-1",
+            "stage": "v1",
+            "path": f"/v1{concrete}",
+            "resourcePath": resource,
+            "httpMethod": method,
+            "identity": {"sourceIp": "203.0.113.7", "userAgent": "tests"},
+            "authorizer": dict(caller or {}),
+        },
+        "body": body if isinstance(body, str) or body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def send(handler: Any, request: dict[str, Any]) -> Answer:
+    """Calls a handler with a request made by `event`."""
+    response = handler(request, CONTEXT)
+    headers = {name.lower(): list(values) for name, values in (response.get("multiValueHeaders") or {}).items()}
+    return Answer(response["statusCode"], headers, response.get("body") or "")
