@@ -1,1 +1,1 @@
-"""Owns accounts, the ledger, holds, cards, bank accounts and the payee directory; publishes `account.*`; hears `user.*`."""
+"""Owns accounts, the ledger, holds, cards, bank accounts, payees; publishes `account.*`; hears `user.*`."""

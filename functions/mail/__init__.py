@@ -1,1 +1,1 @@
-"""Owns what is mailed: templates, sending, merging; publishes nothing; hears `code.requested`, `user.verified`, `transfer.completed`."""
+"""Owns what is mailed: templates, sending, merging; publishes nothing; hears `code.*`, `user.*`, `transfer.*`."""

@@ -1,1 +1,1 @@
-"""What tests of several seams share: a clock they own, requests as API Gateway sends them, tables as the template has them."""
+"""What tests of several seams share: a clock they own, requests as API Gateway sends them, the template's tables."""

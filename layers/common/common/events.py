@@ -112,7 +112,7 @@ def publish_stream(batch: dict[str, Any], context: Any, send: Callable[[Event], 
             if item["id"] not in seen:
                 send(Event.of(item))
 
-    processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
+    processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
     reply = process_partial_response(batch, process, processor, context)
     logger().info("published", extra={"records": len(batch["Records"]), "failed": len(reply["batchItemFailures"])})
     return dict(reply)

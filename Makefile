@@ -1,0 +1,83 @@
+# Two commands: `make up` starts the platform and makes a real transfer; `make test` runs every test there is.
+# Both need Python >= 3.11 and make, nothing else. REMIT_RUN names a run: its ports, state and build are its own.
+
+PYTHON ?= python3
+REMIT_RUN ?= local
+export REMIT_RUN API_PORT AWS_PORT
+export PYTHONPATH := .:layers/common
+
+BIN := .venv/bin
+MODULE := $(BIN)/python -m localstack
+CODE := functions layers localstack tests
+ROOMS := auth accounts transfers notifications mail operations
+
+.DEFAULT_GOAL := help
+.PHONY: help env up down reset status inbox verify story crash check lint types imports template unit test fast e2e lock
+
+help: ## what there is
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+env:
+	@$(PYTHON) localstack/environment.py
+
+up: env ## start everything, make a real transfer, leave it running
+	@$(MODULE).platform up
+
+down: env ## stop it; the data stays
+	@$(MODULE).platform down
+
+reset: env ## stop it and forget the data
+	@$(MODULE).platform reset
+
+status: env ## what is running, and where
+	@$(MODULE).platform status
+
+inbox: env ## what was mailed so far, a JSON object a line
+	@$(MODULE).inbox
+
+verify: env ## check the seven invariants of the money, from the tables alone
+	@$(MODULE).verify
+
+story: env ## one transfer's whole life: make story ID=trf_...
+	@$(MODULE).story $(ID)
+
+crash: env ## kill a transfer at a step and watch it recover: make crash AT=post-after
+	@$(MODULE).crash $(AT)
+
+check: env ## the gate: no build, under a minute
+	@$(MAKE) --no-print-directory --output-sync=target -j2 lint types imports template unit
+
+lint:
+	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "make lint: ruff format $(CODE) mends this"; exit 1; }
+	@$(BIN)/ruff check --quiet $(CODE)
+
+types:
+	@MYPYPATH=layers/common $(BIN)/mypy -p common -p localstack -p tests.support $(addprefix -p functions.,$(ROOMS))
+
+imports:
+	@$(BIN)/lint-imports --no-cache > .remit/imports.log || { cat .remit/imports.log; exit 1; }
+
+template:
+	@AWS_DEFAULT_REGION=eu-central-1 SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --template template.yaml
+	@$(BIN)/python -m pytest tests/template -m "not build"
+
+unit:
+	@$(BIN)/python -m pytest tests/unit
+
+test: ## every test there is, on a platform of its own
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory fast
+	@$(MAKE) --no-print-directory e2e
+
+fast:
+	@echo "== units, stores and sagas, with coverage of domain and service"
+	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas -n 2 --cov --cov-report=
+	@$(BIN)/coverage report --include='functions/*/domain*,functions/*/service*' --fail-under=95
+
+e2e: env
+	@echo "== the deployed template"
+	@$(BIN)/python -m pytest tests/template tests/e2e tests/parity
+
+lock: env ## lock the requirements anew, hashed, naming no index
+	@for name in dev sam uv; do .remit/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header requirements/$$name.in --output-file requirements/$$name.txt; done

@@ -1,0 +1,141 @@
+"""Money, ids, time, cursors, fingerprints: the small values everything else is made of."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from common import clock, ids
+from common.errors import Problem
+from common.http.lists import Cursors, take
+from common.idempotency import digest, key_of
+from common.money import exponent, format_amount, is_currency
+from hypothesis import given
+from hypothesis import strategies as st
+
+MOMENT = datetime(2026, 11, 21, 9, 30, 0, 123_999, tzinfo=UTC)
+MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (1050, "USD", "10.50 USD"),
+        (5, "USD", "0.05 USD"),
+        (-1050, "USD", "-10.50 USD"),
+        (123456789, "USD", "1,234,567.89 USD"),
+        (1050, "JPY", "1,050 JPY"),
+        (1050, "BHD", "1.050 BHD"),
+    ],
+)
+def test_amounts_as_a_person_reads_them(amount: int, currency: str, text: str) -> None:
+    assert format_amount(amount, currency) == text
+
+
+def test_iso_4217_exponents() -> None:
+    assert [exponent(code) for code in ("USD", "EUR", "JPY", "KRW", "ISK", "BHD", "KWD", "TND")] == [
+        2,
+        2,
+        0,
+        0,
+        0,
+        3,
+        3,
+        3,
+    ]
+    assert not any(is_currency(code) for code in ("XXX", "XAU", "usd", "", "HRK"))
+
+
+@given(MOMENTS)
+def test_times_survive_the_way_there_and_back(moment: datetime) -> None:
+    text = clock.timestamp(moment)
+    assert clock.parse(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    assert len(text) == 24
+    assert text.endswith("Z")
+
+
+@given(MOMENTS, MOMENTS)
+def test_times_sort_as_text(one: datetime, other: datetime) -> None:
+    assert (clock.timestamp(one) < clock.timestamp(other)) <= (one < other)
+
+
+def test_other_offsets_and_none() -> None:
+    assert clock.timestamp(MOMENT.astimezone(timezone(timedelta(hours=5)))) == "2026-11-21T09:30:00.123Z"
+    with pytest.raises(ValueError, match="offset"):
+        clock.parse("2026-11-21T09:30:00")
+
+
+@given(MOMENTS, MOMENTS)
+def test_ids_sort_by_time(one: datetime, other: datetime) -> None:
+    first, second = ids.new_id("trf", one), ids.new_id("trf", other)
+    assert ids.is_id(first, "trf")
+    if other - one >= timedelta(milliseconds=1):
+        assert first < second
+
+
+def test_ids_are_never_twice_the_same_unless_derived() -> None:
+    assert len({ids.new_id("trf", MOMENT) for _ in range(1000)}) == 1000
+    assert ids.derived_id("ntf", MOMENT, "a", "b") == ids.derived_id("ntf", MOMENT, "a", "b")
+    assert ids.derived_id("ntf", MOMENT, "a", "b") != ids.derived_id("ntf", MOMENT, "ab", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "trf", "trf_", "acc_01K0000000000000000000000A", "trf_01K0000000000000000000000I", "trf_" + "0" * 27]
+)
+def test_what_is_no_id(text: str) -> None:
+    assert not ids.is_id(text, "trf")
+
+
+def test_a_page_knows_whether_another_follows() -> None:
+    rows = [(str(n), n) for n in range(3)]
+    assert take(rows, 2) == ([0, 1], "1")
+    assert take(rows, 3) == ([0, 1, 2], None)
+    assert take([], 3) == ([], None)
+
+
+@given(st.text(min_size=1).filter(lambda text: text.isprintable()))
+def test_a_cursor_is_good_for_its_caller_list_and_filters_only(position: str) -> None:
+    mine = Cursors("usr_1", "/v1/transfers", {"status": "completed", "limit": 5, "cursor": None})
+    cursor = mine.encode(position)
+    assert cursor is not None
+    assert mine.decode(cursor) == position
+    assert Cursors("usr_1", "/v1/transfers", {"status": "completed", "limit": 9}).decode(cursor) == position
+    others = [
+        Cursors("usr_2", "/v1/transfers", {"status": "completed"}),
+        Cursors("usr_1", "/v1/accounts", {"status": "completed"}),
+        Cursors("usr_1", "/v1/transfers", {"status": "pending"}),
+    ]
+    for cursors in others:
+        with pytest.raises(Problem, match="invalid_cursor"):
+            cursors.decode(cursor)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "!!!!", "AAAAAAAAAAA", "\u00e9", "A" * 1000, "YWJjZGVmZ2hpamts"])
+def test_broken_cursors(cursor: str) -> None:
+    with pytest.raises(Problem, match="invalid_cursor"):
+        Cursors("usr_1", "/v1/transfers", {}).decode(cursor)
+
+
+def test_no_position_is_no_cursor() -> None:
+    cursors = Cursors("usr_1", "/v1/transfers", {})
+    assert cursors.encode(None) is None
+    assert cursors.decode(None) is None
+
+
+def test_the_fingerprint_leaves_the_pin_out_and_nothing_else() -> None:
+    def fingerprint(body: dict[str, object], secret: bytes = b"k") -> str:
+        return key_of("usr_1", "POST", "/v1/transfers", "key", body, secret).fingerprint
+
+    first = fingerprint({"amount": 5, "currency": "USD", "pin": "123456"})
+    assert fingerprint({"currency": "USD", "amount": 5, "pin": "654321"}) == first
+    assert fingerprint({"currency": "USD", "amount": 6}) != first
+    assert fingerprint({"currency": "USD", "amount": 5}, b"other") != first
+
+
+def test_a_key_used_for_another_body_is_refused() -> None:
+    one = key_of("usr_1", "POST", "/v1/transfers", "key", {"amount": 5}, b"k")
+    one.check(one.fingerprint)
+    with pytest.raises(Problem, match="idempotency_key_reused"):
+        one.check("0" * 64)
+
+
+def test_digests_of_one_value_differ_by_purpose() -> None:
+    assert digest(b"k", "card", "4242") != digest(b"k", "code", "4242")
