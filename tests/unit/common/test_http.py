@@ -336,5 +336,12 @@ def test_a_malformed_id_in_a_path_is_not_found() -> None:
     assert answer.json["ip"] == "203.0.113.7"
 
 
+def test_only_the_applications_own_origin_may_read_an_answer() -> None:
+    own = post(GOOD, headers={"Origin": "https://app.remit.example"}).headers
+    assert own["access-control-allow-origin"] == ["https://app.remit.example"]
+    assert "Request-Id" in own["access-control-expose-headers"][0]
+    assert "access-control-allow-origin" not in post(GOOD, headers={"Origin": "https://evil.example"}).headers
+
+
 def test_every_problem_has_an_error_status() -> None:
     assert all(400 <= kind.status < 600 for kind in PROBLEMS.values())

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from common import ids
 from common.aws import fingerprint_key
+from common.config import config
 from common.dynamo import Contended
 from common.errors import FieldError, Problem
 from common.events import Actor
@@ -250,6 +251,7 @@ class Api:
         headers: dict[str, str | list[str]] = {
             "Request-Id": self._request_id,
             "Cache-Control": "no-store",
+            **_cross_origin(self._app.current_event),
             **reply.headers,
         }
         body = None if reply.body is None else render(reply.body)
@@ -283,6 +285,19 @@ class Api:
         if problem.retry_after is not None:
             extra["Retry-After"] = str(problem.retry_after)
         return self._response(Reply(answer.status, answer.body, extra, content_type=PROBLEM))
+
+
+def _cross_origin(event: APIGatewayProxyEvent) -> dict[str, str]:
+    """What lets the web application's own origin, and no other, read an answer; the gateway answers the preflight."""
+    origin = config().allowed_origin
+    if event.headers.get("origin") != origin:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Expose-Headers": "Request-Id, Location, Retry-After, Idempotent-Replayed",
+        "Vary": "Origin",
+    }
 
 
 def _check(route: _Route, event: APIGatewayProxyEvent, parameters: Mapping[str, str]) -> Request[Any, Any]:
