@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from logging import Logger
+from typing import Any, Literal, cast
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
@@ -112,10 +113,7 @@ def publish_stream(batch: dict[str, Any], context: Any, send: Callable[[Event], 
             if item["id"] not in seen:
                 send(Event.of(item))
 
-    processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
-    reply = process_partial_response(batch, process, processor, context)
-    logger().info("published", extra={"records": len(batch["Records"]), "failed": len(reply["batchItemFailures"])})
-    return dict(reply)
+    return _in_parts(EventType.DynamoDBStreams, batch, context, process)
 
 
 def _outbox_of(image: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -125,15 +123,24 @@ def _outbox_of(image: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def consume_queue(batch: dict[str, Any], context: Any, handle: Callable[[Event], None]) -> dict[str, Any]:
-    """Hands each event of a queue's batch to `handle`, which has to be harmless when it sees one again.
+    """Hands each event of a queue's batch to `handle`; see `consume_messages`."""
+    return consume_messages(batch, context, lambda message: handle(Event.of(message)))
+
+
+def consume_messages(batch: dict[str, Any], context: Any, handle: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Hands each JSON message of a queue's batch to `handle`, which has to be harmless when it sees one again.
 
     Answers the messages that failed, so that only they come again (and reach the dead-letter queue in the end).
     """
 
     def process(record: SQSRecord) -> None:
-        handle(Event.of(json.loads(record.body)))
+        handle(json.loads(record.body))
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return _in_parts(EventType.SQS, batch, context, process)
+
+
+def _in_parts(kind: EventType, batch: dict[str, Any], context: Any, process: Callable[[Any], None]) -> dict[str, Any]:
+    processor = BatchProcessor(event_type=kind, raise_on_entire_batch_failure=False, logger=cast(Logger, logger()))
     reply = process_partial_response(batch, process, processor, context)
-    logger().info("consumed", extra={"records": len(batch["Records"]), "failed": len(reply["batchItemFailures"])})
+    logger().info("batch", extra={"records": len(batch["Records"]), "failed": len(reply["batchItemFailures"])})
     return dict(reply)
