@@ -4,20 +4,26 @@ from functools import cache
 from typing import Any
 
 import boto3
-from botocore.config import Config as ClientConfig
+from botocore.config import Config
 
 from common.config import config
 
-# One slow call must not eat the caller's whole time: give up early and try again with jitter.
-_CLIENT_CONFIG = ClientConfig(
-    connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}, tcp_keepalive=True
-)
-
 
 @cache
-def client(service: str) -> Any:
-    """The client of an AWS service, say `dynamodb`."""
-    return boto3.client(service, config=_CLIENT_CONFIG)
+def client(service: str, *, attempts: int = 4, read_timeout: int = 10) -> Any:
+    """The client of an AWS service, say `dynamodb`. Times are seconds.
+
+    One attempt is for what must not be sent twice: a lost reply would be answered by sending it again.
+    """
+    return boto3.client(
+        service,
+        config=Config(
+            connect_timeout=2,
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            tcp_keepalive=True,
+        ),
+    )
 
 
 @cache

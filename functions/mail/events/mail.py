@@ -1,0 +1,12 @@
+"""Hears events from the room's queue and mails what they ask for."""
+
+from typing import Any
+
+from common.events import consume_queue
+
+from functions.mail.bootstrap import service
+
+
+def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Handles a batch of the queue; answers the messages that have to come again."""
+    return consume_queue(batch, context, lambda event: service().hear(event))

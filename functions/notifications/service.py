@@ -1,0 +1,84 @@
+"""The inbox: events are told to the people they concern, who list and read what they were told."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from common.errors import Problem
+from common.events import Event
+from common.http.lists import Page, take
+
+from functions.notifications.domain import Notification, notifications
+
+_CHUNK = 99  # with the counter, what one transaction takes
+
+
+class Inbox(NamedTuple):
+    """One page of somebody's notifications, and how many of all are unread."""
+
+    page: Page
+    unread: int
+
+
+class Store(Protocol):
+    """Where notifications are kept. The unread counter changes in the same write as what it counts."""
+
+    def add(self, notification: Notification) -> None:
+        """Keeps a notification as unread, unless it was added before."""
+        ...
+
+    def list(
+        self, user_id: str, *, newer_than: str | None, older_than: str | None, read: bool | None, at_least: int
+    ) -> Iterable[Notification]:
+        """Newest first, between two ids (exclusive); `read` None means both. About `at_least` will be looked at."""
+        ...
+
+    def unread_count(self, user_id: str) -> int:
+        """How many are unread now."""
+        ...
+
+    def mark_read(self, user_id: str, notification_ids: Sequence[str]) -> dict[str, bool]:
+        """Marks all of at most 99 as read; or, where any is not an unread one of this user, changes nothing and
+        answers those: id -> whether it exists."""
+        ...
+
+
+class Service:
+    """The use cases of the inbox."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def hear(self, event: Event) -> None:
+        """Tells an event to whom it concerns, once however often it is heard."""
+        for notification in notifications(event):
+            self._store.add(notification)
+
+    def inbox(self, user_id: str, *, after: str | None, position: str | None, read: bool | None, limit: int) -> Inbox:
+        """At most `limit` notifications, newest first: newer than the id `after`, older than `position`."""
+        unread = self._store.unread_count(user_id)
+        if read is False and unread == 0:
+            return Inbox(Page([], None), unread)
+        found = self._store.list(user_id, newer_than=after, older_than=position, read=read, at_least=limit + 1)
+        return Inbox(take(((each.id, each) for each in found), limit), unread)
+
+    def read(self, user_id: str, notification_id: str) -> None:
+        """Marks one as read; once it is, again changes nothing. Raises Problem `not_found`."""
+        refused = self._store.mark_read(user_id, [notification_id])
+        if refused.get(notification_id) is False:
+            raise Problem("not_found")
+
+    def read_all(self, user_id: str) -> None:
+        """Marks as read what is unread now; what arrives meanwhile stays unread."""
+        chunk: list[str] = []
+        for each in self._store.list(user_id, newer_than=None, older_than=None, read=False, at_least=_CHUNK):
+            chunk.append(each.id)
+            if len(chunk) == _CHUNK:
+                self._mark(user_id, chunk)
+                chunk = []
+        self._mark(user_id, chunk)
+
+    def _mark(self, user_id: str, chunk: list[str]) -> None:
+        # Whoever reads one of them at the same time has counted it; each turn leaves those out.
+        while chunk:
+            refused = self._store.mark_read(user_id, chunk)
+            chunk = [each for each in chunk if each not in refused] if refused else []

@@ -1,0 +1,49 @@
+"""What mails say."""
+
+import pytest
+from common import clock
+
+from functions.mail.domain import Entry
+from functions.mail.templates import letter, verification
+from tests.unit.mail.fakes import START
+
+AT = clock.timestamp(START)
+EVIL = '<script>alert(1)</script> & "$first_name" ${body}'
+
+
+def test_what_people_wrote_is_escaped_in_html_and_as_it_is_in_text() -> None:
+    mail = letter("transfer_received", EVIL, [Entry(AT, 5, "JPY", EVIL)])
+    assert "<script>" not in mail.html
+    assert mail.html.count("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;$first_name&quot; ${body}") == 2
+    assert mail.text.count(EVIL) == 2
+    assert mail.subject == "You received 5 JPY"
+
+
+def test_a_merged_mail_escapes_too() -> None:
+    mail = letter("transfer_sent", "Ada", [Entry(AT, 5, "JPY", EVIL)] * 2)
+    assert "<script>" not in mail.html
+    assert mail.html.count("<li>5 JPY to &lt;script&gt;") == 2
+
+
+def test_a_merged_mail_lists_by_time() -> None:
+    late, early = Entry("2026-11-21T09:31:00.000Z", 200, "USD", "B"), Entry(AT, 100, "USD", "A")
+    text = letter("transfer_sent", "Ada", [late, early]).text
+    assert text.index("1.00 USD to A") < text.index("2.00 USD to B")
+
+
+@pytest.mark.parametrize(("number", "more"), [(100, None), (101, "and 1 more"), (5000, "and 4,900 more")])
+def test_a_very_long_list_is_cut_and_says_so(number: int, more: str | None) -> None:
+    mail = letter("transfer_received", "Ada", [Entry(AT, 100, "USD", "Grace")] * number)
+    assert mail.subject == f"You received {number:,} transfers"
+    assert mail.text.count("1.00 USD from Grace") == mail.html.count("1.00 USD from Grace") == 100
+    assert (more in mail.text) if more else ("more" not in mail.text)
+
+
+def test_the_code_is_in_both_parts_and_not_in_the_subject() -> None:
+    mail = verification("Ada", "042137", 15)
+    assert "042137" in mail.text and "042137" in mail.html and "042137" not in mail.subject
+    assert "15 minutes" in mail.text and "15 minutes" in mail.html
+
+
+def test_welcome_is_one_however_many_came() -> None:
+    assert letter("welcome", "Ada", [Entry(AT)] * 2) == letter("welcome", "Ada", [Entry(AT)])
