@@ -1,0 +1,1 @@
+"""The AWS on your machine: the embedded emulator, its environment, deploys, mail and faults."""

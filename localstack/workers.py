@@ -1,0 +1,313 @@
+"""Worker processes that run the functions' handlers, shared by the functions of one artifact and environment."""
+
+import importlib
+import io
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+# Imported once, before any worker is forked: what nearly every handler imports, so that a new worker is ready in 20 ms.
+PRELOADED = [
+    "boto3",
+    "botocore.httpsession",
+    "pydantic",
+    "aws_lambda_powertools.event_handler",
+    "aws_lambda_powertools.logging",
+    "aws_lambda_powertools.metrics",
+    __name__,
+]
+IMPORT_SECONDS = 10  # AWS gives a function's initialization 10 s, apart from its timeout
+# More processes than this are kept only while all of them are busy: about 1.2 GB when every one is full grown.
+PROCESSES_KEPT = 14
+APP_ID = "remit-worker-"
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+_RESULT, _ERROR, _IMPORTED = b"=", b"!", b"~"
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a worker process is made for: code, layers and variables that several functions have in common."""
+
+    name: str
+    code: str
+    layers: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Function:
+    """What differs between the functions of a room, and travels with each invocation."""
+
+    name: str
+    handler: str
+    timeout: float
+    memory: int
+    arn: str
+    version: str = "$LATEST"
+
+
+@dataclass(eq=False)
+class Worker:
+    """A process and its end of the pipe; busy while `function` is set."""
+
+    number: int
+    room: Room
+    process: ForkServerProcess
+    pipe: Connection
+    function: str | None = None
+    used: float = field(default_factory=time.monotonic)
+    imported: set[str] = field(default_factory=set)
+    killed: bool = False
+
+    def kill(self) -> None:
+        """End the process as a crash would: at once, without a last word."""
+        self.killed = True
+        self.process.kill()
+
+
+def prepare() -> None:
+    """Start the process that workers are forked from; it imports while the rest of the platform starts."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    forkserver.ensure_running()
+
+
+class Workers:
+    """All worker processes. A call in flight never waits: idle workers are evicted, or one process more is started."""
+
+    def __init__(self, folder: Path, logs: Path, variables: dict[str, str], kept: int = PROCESSES_KEPT) -> None:
+        self._folder, self._logs, self._variables, self._kept = folder, logs, variables, kept
+        self._context = multiprocessing.get_context("forkserver")
+        self._all: dict[int, Worker] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+        self._unpacking = threading.Lock()
+
+    def unpack(self, archive: bytes) -> str:
+        """The folder of an artifact or a layer, unpacked once for all workers."""
+        folder = self._folder / sha256(archive).hexdigest()[:32]
+        with self._unpacking:
+            if not folder.exists():
+                draft = folder.with_suffix(".draft")
+                with zipfile.ZipFile(io.BytesIO(archive)) as contents:
+                    contents.extractall(draft)
+                draft.rename(folder)
+        return str(folder)
+
+    def invoke(self, room: Room, function: Function, event: Any, request_id: str, trace_id: str | None) -> Result:
+        """Run one invocation and answer as the emulator's executors do: `body`, and `error` where it failed."""
+        worker = self._acquire(room, function.name)
+        try:
+            return self._converse(worker, function, event, request_id, trace_id)
+        finally:
+            self._release(worker)
+
+    def running(self, number: int) -> tuple[Worker, str] | None:
+        """A worker and the function it is running."""
+        worker = self._all.get(number)
+        return (worker, worker.function) if worker and worker.function else None
+
+    def list(self) -> list[dict[str, Any]]:
+        """What `GET /_remit/workers` shows."""
+        with self._lock:
+            workers = list(self._all.values())
+        return [
+            {
+                "number": worker.number,
+                "pid": worker.process.pid,
+                "room": worker.room.name,
+                "running": worker.function,
+                "handlers": sorted(worker.imported),
+                "rss": resident_bytes(worker.process.pid or 0),
+            }
+            for worker in workers
+        ]
+
+    def stop(self) -> None:
+        """End every process."""
+        with self._lock:
+            workers = list(self._all.values())
+            self._all.clear()
+        for worker in workers:
+            worker.kill()
+
+    def _acquire(self, room: Room, function: str) -> Worker:
+        with self._lock:
+            idle = [worker for worker in self._all.values() if worker.function is None]
+            at_home = [worker for worker in idle if worker.room == room]
+            if at_home:
+                worker = max(at_home, key=lambda each: each.used)
+            else:
+                if len(self._all) >= self._kept and idle:
+                    self._discard(min(idle, key=lambda each: each.used))
+                worker = self._start(room)
+            worker.function = function
+            return worker
+
+    def _release(self, worker: Worker) -> None:
+        with self._lock:
+            worker.function, worker.used = None, time.monotonic()
+            if worker.killed or len(self._all) > self._kept:
+                self._discard(worker)
+
+    def _start(self, room: Room) -> Worker:
+        self._count += 1
+        ours, theirs = self._context.Pipe()
+        variables = dict(room.variables) | self._variables | {"AWS_SDK_UA_APP_ID": f"{APP_ID}{self._count}"}
+        log = self._logs / f"{room.name}.log"
+        process = self._context.Process(target=serve, args=(theirs, room, variables, str(log)), daemon=True)
+        process.start()
+        theirs.close()  # so that a dead worker is an end of file here
+        worker = Worker(self._count, room, process, ours)
+        self._all[worker.number] = worker
+        return worker
+
+    def _discard(self, worker: Worker) -> None:
+        self._all.pop(worker.number, None)
+        worker.kill()
+        worker.pipe.close()
+
+    def _converse(
+        self, worker: Worker, function: Function, event: Any, request_id: str, trace_id: str | None
+    ) -> Result:
+        envelope = {"event": event, "request_id": request_id, "trace_id": trace_id, **vars(function)}
+        try:
+            worker.pipe.send_bytes(json.dumps(envelope).encode())
+            if function.handler not in worker.imported:
+                if not worker.pipe.poll(IMPORT_SECONDS):
+                    worker.kill()
+                    return failure("Sandbox.Timedout", f"Init timed out after {IMPORT_SECONDS}.00 seconds")
+                reply = worker.pipe.recv_bytes()
+                if reply[:1] != _IMPORTED:
+                    return _result(reply)
+                worker.imported.add(function.handler)
+            if not worker.pipe.poll(function.timeout):
+                worker.kill()
+                return failure("Sandbox.Timedout", f"Task timed out after {function.timeout:.2f} seconds")
+            return _result(worker.pipe.recv_bytes())
+        except (EOFError, OSError):
+            worker.kill()
+            return crashed()
+
+
+def failure(kind: str, message: str) -> Result:
+    """The answer to an invocation that failed."""
+    return {"body": {"errorType": kind, "errorMessage": message}, "error": True, "log": f"{kind}: {message}"}
+
+
+def crashed() -> Result:
+    """The answer to an invocation whose process died."""
+    return failure("Runtime.ExitError", "Error: Runtime exited with error: signal: killed")
+
+
+def resident_bytes(pid: int) -> int:
+    """A process's resident set; 0 where the system does not tell (no /proc) or it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _result(reply: bytes) -> Result:
+    body = json.loads(reply[1:])
+    if reply[:1] == _RESULT:
+        return {"body": body}
+    return {"body": body, "error": True, "log": f"{body['errorType']}: {body['errorMessage']}"}
+
+
+# Below: inside a worker process.
+
+
+def serve(pipe: Connection, room: Room, variables: dict[str, str], log: str) -> None:
+    """The life of a worker process: one invocation after another until the pipe closes or it is killed."""
+    _redirect(log)
+    os.environ.clear()
+    os.environ.update(variables, LAMBDA_TASK_ROOT=room.code)
+    sys.path[:] = [room.code, *_layer_paths(room.layers), *(path for path in sys.path if not _is_ours(path))]
+    os.chdir(room.code)
+    handlers: dict[str, Callable[[Any, Any], Any]] = {}
+    while True:
+        try:
+            call = json.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        reply = _run(call, handlers, pipe)
+        pipe.send_bytes(reply)
+
+
+def _run(call: dict[str, Any], handlers: dict[str, Callable[[Any, Any], Any]], pipe: Connection) -> bytes:
+    os.environ["AWS_LAMBDA_FUNCTION_NAME"] = call["name"]
+    os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] = str(call["memory"])
+    os.environ["_HANDLER"] = name = call["handler"]
+    os.environ["_X_AMZN_TRACE_ID"] = call["trace_id"] or ""
+    try:
+        if name not in handlers:
+            module, _, attribute = name.replace("/", ".").rpartition(".")
+            handlers[name] = getattr(importlib.import_module(module), attribute)
+            pipe.send_bytes(_IMPORTED)
+        return _RESULT + json.dumps(handlers[name](call["event"], Context(call))).encode()
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
+        traceback.print_exc()
+        payload = {
+            "errorType": type(error).__name__,
+            "errorMessage": str(error),
+            "requestId": call["request_id"],
+            "stackTrace": traceback.format_tb(error.__traceback__),
+        }
+        return _ERROR + json.dumps(payload).encode()
+
+
+class Context:
+    """The context object of an invocation."""
+
+    identity = None
+    client_context = None
+
+    def __init__(self, call: dict[str, Any]) -> None:
+        self.function_name = call["name"]
+        self.function_version = call["version"]
+        self.memory_limit_in_mb = call["memory"]
+        self.invoked_function_arn = call["arn"]
+        self.aws_request_id = call["request_id"]
+        self.log_group_name = f"/aws/lambda/{call['name']}"
+        self.log_stream_name = f"worker-{os.getpid()}"
+        self._deadline = time.monotonic() + call["timeout"]
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How long the invocation may still take."""
+        return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+def _redirect(log: str) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", line_buffering=True)  # type: ignore[union-attr]
+
+
+def _is_ours(path: str) -> bool:
+    """Whether this path is the repository's, which must not lend what an artifact forgot; its environment may."""
+    full = Path(path).resolve()
+    return full.is_relative_to(REPOSITORY) and not full.is_relative_to(Path(sys.prefix).resolve())
+
+
+def _layer_paths(layers: Iterable[str]) -> list[str]:
+    site_packages = f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    return [str(Path(layer, folder)) for layer in layers for folder in (site_packages, "python")]
