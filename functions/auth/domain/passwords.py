@@ -1,0 +1,29 @@
+"""Which passwords are too easy to guess."""
+
+import re
+import unicodedata
+from collections.abc import Container
+
+from common.errors import Problem
+
+MIN_LENGTH = 8
+
+
+def check_strength(password: str, common: Container[str], *, email: str, first_name: str, last_name: str) -> None:
+    """Refuses passwords that are short, among the commonest (`common`, in lower case) or the user's own name or email.
+
+    Case, punctuation and digits put around a name or email make it no better. Raises Problem `weak_password`.
+    """
+    if len(password) < MIN_LENGTH:
+        raise Problem("weak_password", f"The password must have at least {MIN_LENGTH} characters.")
+    if password.casefold() in common:
+        raise Problem("weak_password", "This is one of the commonest passwords.")
+    own = {email, email.partition("@")[0], first_name, last_name, first_name + last_name, last_name + first_name}
+    bare = _bare(password)
+    if bare and bare in {_bare(word) for word in own}:
+        raise Problem("weak_password", "The password must not be your name or email.")
+
+
+def _bare(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"[\W_]", "", folded).strip("0123456789")

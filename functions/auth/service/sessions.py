@@ -1,0 +1,134 @@
+"""Sessions: opened by a login, carried on by refresh tokens, ended; and who an access token stands for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from common.clock import Clock
+from common.errors import Problem
+from common.events import Actor, Event
+
+from functions.auth.domain import Stale
+from functions.auth.domain.sessions import Claims, RefreshToken, Session
+from functions.auth.domain.users import User
+
+
+class Store(Protocol):
+    """What sessions need of the table."""
+
+    def user(self, user_id: str) -> User | None:
+        """A user by id."""
+
+    def session(self, user_id: str, session_id: str) -> Session | None:
+        """A session of a user."""
+
+    def open_session(self, session: Session, event: Event, failures_key: str, at: datetime) -> None:
+        """Writes a new session and forgets failed logins, unless these ask for a wait. Raises Stale then."""
+
+    def rotate(self, session: Session, before: Session) -> None:
+        """Writes the session's next refresh token, where `before` still holds. Raises Stale."""
+
+    def end_session(self, user_id: str, session_id: str, at: datetime) -> None:
+        """Ends a session; ending one that has ended or never was changes nothing."""
+
+
+class Tokens(Protocol):
+    """How access tokens are made and read."""
+
+    def issue(self, user: User, session_id: str, at: datetime) -> str:
+        """A signed token of a session."""
+
+    def verify(self, token: str) -> Claims:
+        """What a token says. Raises Problem `unauthenticated`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a login or refresh hands out."""
+
+    user: User
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+
+class Sessions:
+    """Who is signed in."""
+
+    def __init__(
+        self,
+        store: Store,
+        tokens: Tokens,
+        now: Clock,
+        new_id: Callable[[str, datetime], str],
+        new_secret: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._now = now
+        self._new_id = new_id
+        self._new_secret = new_secret
+
+    def open(self, user: User, actor: Actor, failures_key: str) -> Grant:
+        """A new session for a user who has just proven who they are.
+
+        `failures_key` counts the failed logins that this one forgets. Raises Stale where they ask for a wait by now.
+        """
+        now = self._now()
+        token = RefreshToken(user.id, self._new_id("ses", now), self._new_secret(), self._new_secret())
+        # Signed before anything is written: a key that can't be reached leaves no session behind.
+        grant = Grant(user, self._tokens.issue(user, token.session_id, now), token.text)
+        session = Session.new(token, now, actor)
+        self._store.open_session(session, session.login_event(now, actor), failures_key, now)
+        return grant
+
+    def refresh(self, text: str, actor: Actor) -> Grant:
+        """The next tokens of a session. A token that was used before ends it, except within 10 seconds of that.
+
+        Raises Problem `invalid_refresh_token`.
+        """
+        now = self._now()
+        token = RefreshToken.parse(text)
+        session = self._store.session(token.user_id, token.session_id) if token else None
+        user = self._store.user(token.user_id) if token else None
+        if token is None or session is None or user is None or user.status != "active":
+            raise Problem("invalid_refresh_token")
+        match session.judge(token, now):
+            case "end":
+                self._store.end_session(session.user_id, session.id, now)
+                raise Problem("invalid_refresh_token", "This refresh token was used before; the session has ended.")
+            case "refuse":
+                raise Problem("invalid_refresh_token")
+        following = RefreshToken(token.user_id, token.session_id, token.family, self._new_secret())
+        grant = Grant(user, self._tokens.issue(user, session.id, now), following.text)
+        try:
+            self._store.rotate(session.rotated(following, now, actor), session)
+        except Stale as lost:
+            raise Problem("invalid_refresh_token") from lost
+        return grant
+
+    def logout(self, refresh_tokens: list[str], access_token: str | None) -> None:
+        """Ends every session that one of these tokens belongs to; one that has ended stays so.
+
+        Raises Problem `unauthenticated` where nothing was presented, or nothing but a bad access token.
+        """
+        if access_token is not None or not refresh_tokens:
+            try:
+                claims = self._tokens.verify(access_token or "")
+            except Problem:
+                if not refresh_tokens:
+                    raise
+            else:
+                self._store.end_session(claims.user_id, claims.session_id, self._now())
+        for token in filter(None, map(RefreshToken.parse, refresh_tokens)):
+            session = self._store.session(token.user_id, token.session_id)
+            if session is not None and session.owns(token):
+                self._store.end_session(session.user_id, session.id, self._now())
+
+    def authorize(self, access_token: str) -> Claims:
+        """Who is asking. Raises Problem `unauthenticated` for a bad token or one whose session has ended."""
+        claims = self._tokens.verify(access_token)
+        session = self._store.session(claims.user_id, claims.session_id)
+        if session is None or not session.is_live(self._now()):
+            raise Problem("unauthenticated")
+        return claims

@@ -1,0 +1,116 @@
+"""Access tokens: JWTs signed with ES256 (RFC 9068), and what anybody needs to verify them."""
+
+import hashlib
+import json
+import secrets
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Protocol
+
+import jwt
+from common.errors import Problem
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from jwt.algorithms import ECAlgorithm
+from jwt.utils import base64url_encode
+
+from functions.auth.domain.sessions import ACCESS_LIFETIME, SCOPES, Claims
+from functions.auth.domain.users import User
+
+ALGORITHM = "ES256"
+TYPE = "at+jwt"
+_LEEWAY = 5
+_CLAIMS = ("iss", "aud", "sub", "sid", "role", "email_verified", "scope", "iat", "nbf", "exp", "jti")
+
+
+class Signer(Protocol):
+    """A P-256 key."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The ES256 signature: r and s, 32 bytes each."""
+
+    @property
+    def public_key(self) -> EllipticCurvePublicKey:
+        """The public half."""
+
+
+class AccessTokens:
+    """Tokens of one issuer (an URL), for its API."""
+
+    def __init__(self, signer: Signer, issuer: str) -> None:
+        self._signer = signer
+        self._issuer = issuer
+        self._audience = f"{issuer}/v1"
+
+    def issue(self, user: User, session_id: str, at: datetime) -> str:
+        """A token of a session, good for 15 minutes from `at`."""
+        issued = int(at.timestamp())
+        header = {"alg": ALGORITHM, "kid": self.key["kid"], "typ": TYPE}
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": user.id,
+            "sid": session_id,
+            "role": user.role,
+            "email_verified": user.email_verified,
+            "scope": " ".join(SCOPES),
+            "iat": issued,
+            "nbf": issued,
+            "exp": issued + int(ACCESS_LIFETIME.total_seconds()),
+            "jti": secrets.token_urlsafe(16),
+        }
+        message = _part(header) + b"." + _part(claims)
+        return (message + b"." + base64url_encode(self._signer.sign(message))).decode()
+
+    def verify(self, token: str) -> Claims:
+        """What a token of ours says. Raises Problem `unauthenticated` for any other and any too old or too young."""
+        try:
+            decoded = jwt.decode_complete(
+                token,
+                self._signer.public_key,
+                algorithms=[ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=_LEEWAY,
+                options={"require": list(_CLAIMS)},
+            )
+        except (jwt.InvalidTokenError, RecursionError) as error:
+            raise Problem("unauthenticated") from error
+        header, claims = decoded["header"], decoded["payload"]
+        if header.get("typ") != TYPE or header.get("kid") != self.key["kid"]:
+            raise Problem("unauthenticated")
+        return Claims(
+            user_id=claims["sub"],
+            session_id=claims["sid"],
+            role=claims["role"],
+            scopes=tuple(claims["scope"].split()),
+            email_verified=claims["email_verified"],
+        )
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        """The public key as a JWK; its `kid` is its thumbprint (RFC 7638)."""
+        jwk = ECAlgorithm.to_jwk(self._signer.public_key, as_dict=True)
+        point = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
+        kid = base64url_encode(hashlib.sha256(_json(point)).digest()).decode()
+        return {**point, "kid": kid, "use": "sig", "alg": ALGORITHM}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What OpenID Connect Discovery says of the issuer."""
+        return {
+            "issuer": self._issuer,
+            "jwks_uri": f"{self._audience}/.well-known/jwks.json",
+            "scopes_supported": list(SCOPES),
+            "response_types_supported": [],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+            "claims_supported": list(_CLAIMS),
+        }
+
+
+def _part(fields: dict[str, Any]) -> bytes:
+    return base64url_encode(_json(fields))
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()

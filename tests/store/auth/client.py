@@ -1,0 +1,86 @@
+"""The auth room as a client meets it: requests through the handlers, behind the authorizer."""
+
+import logging
+from typing import Any
+
+from common.dynamo import Table
+
+from functions.auth.api import authorizer, login, logout, me, refresh, register, resend_code, verify_email, well_known
+from functions.auth.tasks import find_user, mint_code
+from tests.support.rest import CONTEXT, Answer, event, send
+
+HANDLERS = {
+    "/auth/register": register,
+    "/auth/verify-email": verify_email,
+    "/auth/resend-code": resend_code,
+    "/auth/login": login,
+    "/auth/refresh": refresh,
+    "/auth/logout": logout,
+    "/auth/me": me,
+    "/.well-known/jwks.json": well_known,
+    "/.well-known/openid-configuration": well_known,
+}
+ADA = {
+    "email": "Ada@Example.com ",
+    "password": "analytical engine",
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "phone": "+4915112345678",
+}
+CREDENTIALS = {"email": "ada@example.com", "password": "analytical engine"}
+
+
+def post(path: str, body: Any = None, **headers: str) -> Answer:
+    return send(HANDLERS[path].handler, event("POST", path, body=body, headers=headers))
+
+
+def authorize(authorization: str | None, name: str = "Authorization") -> dict[str, Any]:
+    """Asks the authorizer as the gateway does."""
+    headers = {} if authorization is None else {name: authorization}
+    request = {
+        "type": "REQUEST",
+        "methodArn": "arn:aws:execute-api:eu-central-1:123456789012:abcdef/v1/GET/auth/me",
+        "headers": headers,
+        "requestContext": {"requestId": "req-1"},
+    }
+    return authorizer.handler(request, CONTEXT)
+
+
+def get_me(access_token: str) -> Answer:
+    caller = authorize(f"Bearer {access_token}")["context"]
+    return send(me.handler, event("GET", "/auth/me", caller=caller))
+
+
+def sign_in() -> dict[str, Any]:
+    """Registers Ada and logs her in."""
+    assert post("/auth/register", ADA).status == 201
+    answer: dict[str, Any] = post("/auth/login", CREDENTIALS).json
+    return answer
+
+
+def mail(table: Table) -> str:
+    """Writes the mail of Ada's challenge and answers its code."""
+    (challenge,) = [item["id"] for item in table.scan() if item["sk"] == "C"]
+    minted = mint_code.handler({"challenge_id": challenge}, CONTEXT)
+    assert (minted["outcome"], minted["email"], minted["first_name"]) == ("minted", "ada@example.com", "Ada")
+    return str(minted["code"])
+
+
+def find(**wanted: str) -> dict[str, Any]:
+    answer: dict[str, Any] = find_user.handler(wanted, CONTEXT)
+    return answer
+
+
+class Lines(logging.Handler):
+    """Everything that is logged, as text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f"{vars(record)} {record.exc_text}" for record in self.records)

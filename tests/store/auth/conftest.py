@@ -1,0 +1,51 @@
+"""AWS in memory: the auth table, a signing key and the digests' key, and the room wired to them."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import boto3
+import moto
+import pytest
+from common import aws
+from common.config import config
+from common.dynamo import Table
+
+from functions.auth import bootstrap, passwords
+from functions.auth.store import Store
+from tests.support.tables import create_table
+
+CACHED: tuple[Any, ...] = (
+    aws.client,
+    aws.secret,
+    config,
+    bootstrap.registration,
+    bootstrap.codes,
+    bootstrap.login,
+    bootstrap.sessions,
+    bootstrap.users,
+    bootstrap.tokens,
+    bootstrap._store,
+)
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """The auth table; everything that a process keeps is made anew, with passwords digested at bcrypt's least cost."""
+    with moto.mock_aws():
+        key = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+        secret = config().fingerprint_secret
+        boto3.client("secretsmanager").create_secret(Name=secret, SecretString="a key for tests")
+        monkeypatch.setenv("TOKEN_KEY", key)
+        monkeypatch.setattr(passwords, "BcryptPasswords", partial(passwords.BcryptPasswords, cost=4))
+        for cached in CACHED:
+            cached.cache_clear()
+        client = boto3.client("dynamodb")
+        yield Table(client, create_table(client, "auth"))
+    for cached in CACHED:
+        cached.cache_clear()
+
+
+@pytest.fixture
+def store(table: Table) -> Store:
+    return Store(table)

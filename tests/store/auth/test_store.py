@@ -1,0 +1,359 @@
+"""What the services rely on, proven of the table and of the fake that their own tests use."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from common import clock, ids
+from common.dynamo import Table
+from common.errors import Problem
+from common.events import Actor
+
+from functions.auth.domain import Stale
+from functions.auth.domain.codes import Attempts, Challenge
+from functions.auth.domain.sessions import RefreshToken, Session
+from functions.auth.domain.throttle import Failures
+from functions.auth.domain.users import User
+from functions.auth.store import Store
+from tests.support.clock import FakeClock
+from tests.unit.auth.fakes import STRANGER, FakeStore
+from tests.unit.auth.room import refused
+
+NOW = FakeClock().at
+EMAIL = "ada@example.com"
+PHONE = "+4915112345678"
+SECRET = "s" * 43
+
+AnyStore = Store | FakeStore
+
+
+@pytest.fixture(params=["table", "fake"], name="any_store")
+def either(request: pytest.FixtureRequest) -> AnyStore:
+    if request.param == "fake":
+        return FakeStore()
+    store: Store = request.getfixturevalue("store")
+    return store
+
+
+def user(number: int = 1, email: str = EMAIL, phone: str | None = PHONE) -> User:
+    return User.new(
+        ids.derived_id("usr", NOW, str(number)),
+        NOW,
+        email=email,
+        phone=phone,
+        first_name="Ada",
+        last_name="Lovelace",
+        password_hash="digest",
+    )
+
+
+def add(store: AnyStore, who: User) -> tuple[Challenge, Attempts]:
+    challenge = Challenge.new(ids.derived_id("chl", NOW, who.id), who.id, "verify_email", who.email, NOW)
+    attempts = Attempts(who.id, "verify_email", challenge.id)
+    events = (who.event("user.registered", NOW, STRANGER), challenge.event(NOW, STRANGER))
+    store.add_user(who, challenge, attempts, events)
+    return challenge, attempts
+
+
+def session(user_id: str = user().id) -> Session:
+    token = RefreshToken(user_id, ids.derived_id("ses", NOW, user_id), SECRET, SECRET)
+    return Session.new(token, NOW, STRANGER)
+
+
+def open_session(store: AnyStore, opened: Session, key: str = "k") -> None:
+    store.open_session(opened, opened.login_event(NOW, STRANGER), key, NOW)
+
+
+def told(table: Table) -> list[str]:
+    """The types of all events in the outboxes that stand in the table."""
+    return sorted(event["type"] for item in table.scan() for event in json.loads(item.get("outbox", "[]")))
+
+
+class TestUsers:
+    @pytest.mark.parametrize("phone", [PHONE, None])
+    def test_comes_back_as_it_was_by_id_email_and_phone(self, any_store: AnyStore, phone: str | None) -> None:
+        added = user(phone=phone)
+        challenge, attempts = add(any_store, added)
+        assert any_store.user(added.id) == any_store.user_by_email(EMAIL) == added
+        assert any_store.user_by_phone(PHONE) == (added if phone else None)
+        assert any_store.challenge(challenge.id) == challenge
+        assert any_store.attempts(added.id, "verify_email") == attempts
+
+    def test_nobody_is_none(self, any_store: AnyStore) -> None:
+        assert any_store.user("usr_x") is any_store.user_by_email(EMAIL) is any_store.user_by_phone(PHONE) is None
+        assert any_store.challenge("chl_x") is None
+        assert any_store.attempts("usr_x", "verify_email") is None
+        any_store.check_free(EMAIL, PHONE)
+
+    def test_an_email_and_a_phone_belong_to_one(self, any_store: AnyStore) -> None:
+        add(any_store, user())
+        refused("email_taken", any_store.check_free, EMAIL, None)
+        refused("phone_taken", any_store.check_free, "grace@example.com", PHONE)
+        refused("email_taken", add, any_store, user(2))
+        refused("phone_taken", add, any_store, user(3, "grace@example.com"))
+        assert any_store.user(user(2).id) is any_store.user_by_email("grace@example.com") is None
+
+    def test_both_events_stand_beside_the_state(self, store: Store, table: Table) -> None:
+        add(store, user())
+        assert told(table) == ["code.requested", "user.registered"]
+
+    def test_of_fifty_who_register_one_address_one_wins(self, store: Store, table: Table) -> None:
+        won = 0
+        for number in range(50):
+            try:
+                add(store, user(number))
+            except Problem as problem:
+                assert problem.code == "email_taken"
+            else:
+                won += 1
+        assert won == 1
+        assert sorted(item["sk"] for item in table.scan()) == ["C", "E", "N", "Q#verify_email", "U"]
+
+    def test_writing_the_very_same_user_again_is_the_same_success(self, store: Store, table: Table) -> None:
+        add(store, user())
+        before = list(table.scan())
+        add(store, user())
+        assert list(table.scan()) == before
+
+    def test_an_id_that_somebody_else_has_is_a_fault(self, store: Store) -> None:
+        add(store, user())
+        with pytest.raises(Exception, match="cancelled"):
+            add(store, user(1, "grace@example.com", None))
+
+
+class TestVerification:
+    def verify(self, store: AnyStore, who: User, challenge: Challenge, attempts: Attempts) -> None:
+        verified = who.with_email_verified(NOW)
+        event = verified.event("user.verified", NOW, STRANGER)
+        store.verify_email(verified, challenge.used(NOW), replace(attempts, version=attempts.version + 1), event)
+
+    def test_writes_user_challenge_and_attempts_together(self, any_store: AnyStore) -> None:
+        challenge, attempts = add(any_store, user())
+        any_store.set_code(challenge.id, "d", "later")
+        self.verify(any_store, user(), replace(challenge, digest="d"), attempts)
+        found, used = any_store.user(user().id), any_store.challenge(challenge.id)
+        assert found == user().with_email_verified(NOW)
+        assert used is not None
+        assert (used.used_at, used.is_open) == (clock.timestamp(NOW), False)
+
+    def test_is_told_with_the_user(self, store: Store, table: Table) -> None:
+        challenge, attempts = add(store, user())
+        store.set_code(challenge.id, "d", "later")
+        self.verify(store, user(), replace(challenge, digest="d"), attempts)
+        assert told(table) == ["code.requested", "user.verified"]
+
+    @pytest.mark.parametrize("stale", ["user", "digest", "used", "attempts"])
+    def test_what_was_read_must_still_hold(self, any_store: AnyStore, stale: str) -> None:
+        challenge, attempts = add(any_store, user())
+        any_store.set_code(challenge.id, "d", "later")
+        known = replace(challenge, digest="d")
+        if stale == "used":
+            self.verify(any_store, user(), known, attempts)
+        who = replace(user(), sequence=7) if stale == "user" else any_store.user(user().id)
+        assert who is not None
+        if stale == "digest":
+            known = replace(known, digest="other")
+        following = any_store.attempts(user().id, "verify_email")
+        assert following is not None
+        if stale == "attempts":
+            following = replace(following, version=9)
+        before = any_store.user(user().id)
+        with pytest.raises(Stale):
+            self.verify(any_store, who, known, following)
+        assert any_store.user(user().id) == before
+
+
+class TestCodes:
+    def count(self, store: AnyStore, challenge: Challenge, attempts: Attempts) -> Attempts:
+        following = attempts.counted(NOW)
+        store.count_try(challenge, following)
+        return following
+
+    def test_a_try_counts_at_challenge_and_user(self, any_store: AnyStore) -> None:
+        challenge, attempts = add(any_store, user())
+        following = self.count(any_store, challenge, attempts)
+        assert any_store.challenge(challenge.id) == replace(challenge, tries=1)
+        assert any_store.attempts(user().id, "verify_email") == following
+        assert following.wrong == (clock.timestamp(NOW),)
+
+    def test_a_try_on_a_stale_count_counts_nothing(self, any_store: AnyStore) -> None:
+        challenge, attempts = add(any_store, user())
+        following = self.count(any_store, challenge, attempts)
+        with pytest.raises(Stale):
+            self.count(any_store, challenge, attempts)
+        assert any_store.challenge(challenge.id) == replace(challenge, tries=1)
+        assert any_store.attempts(user().id, "verify_email") == following
+
+    def test_there_are_five_tries_and_then_no_code_either(self, any_store: AnyStore) -> None:
+        challenge, attempts = add(any_store, user())
+        for _ in range(5):
+            attempts = self.count(any_store, challenge, attempts)
+        with pytest.raises(Stale):
+            self.count(any_store, challenge, attempts)
+        assert not any_store.set_code(challenge.id, "d", "later")
+
+    def test_a_code_replaces_the_one_before_and_keeps_the_tries(self, any_store: AnyStore) -> None:
+        challenge, attempts = add(any_store, user())
+        self.count(any_store, challenge, attempts)
+        assert any_store.set_code(challenge.id, "one", "soon")
+        assert any_store.set_code(challenge.id, "two", "later")
+        expected = replace(challenge, tries=1, digest="two", code_expires_at="later")
+        assert any_store.challenge(challenge.id) == expected
+
+    def test_no_code_for_a_challenge_that_is_not_there(self, any_store: AnyStore) -> None:
+        assert not any_store.set_code("chl_x", "d", "later")
+        assert any_store.challenge("chl_x") is None
+
+
+class TestAsk:
+    def test_once_a_minute_under_a_key(self, any_store: AnyStore) -> None:
+        any_store.ask("a", NOW, None, None, None)
+        almost = NOW + timedelta(seconds=59.2)
+        assert refused("rate_limited", any_store.ask, "a", almost, None, None, None).retry_after == 1
+        any_store.ask("b", almost, None, None, None)
+        any_store.ask("a", NOW + timedelta(seconds=60), None, None, None)
+
+    def test_again_for_an_open_challenge(self, any_store: AnyStore) -> None:
+        challenge, _ = add(any_store, user())
+        any_store.set_code(challenge.id, "d", "later")
+        again = challenge.asked_again(NOW)
+        any_store.ask("a", NOW, again, None, again.event(NOW, STRANGER))
+        assert any_store.challenge(challenge.id) == replace(again, digest="d", code_expires_at="later")
+
+    def test_one_ask_too_many_changes_nothing(self, any_store: AnyStore) -> None:
+        challenge, _ = add(any_store, user())
+        again = challenge.asked_again(NOW)
+        any_store.ask("a", NOW, None, None, None)
+        refused("rate_limited", any_store.ask, "a", NOW, again, None, again.event(NOW, STRANGER))
+        assert any_store.challenge(challenge.id) == challenge
+
+    def test_a_stale_challenge_neither_changes_nor_costs_the_minute(self, any_store: AnyStore) -> None:
+        challenge, _ = add(any_store, user())
+        later = replace(challenge, asked=5)
+        with pytest.raises(Stale):
+            any_store.ask("a", NOW, later, None, later.event(NOW, STRANGER))
+        any_store.ask("a", NOW, None, None, None)
+        assert any_store.challenge(challenge.id) == challenge
+
+    def test_a_new_challenge_takes_the_old_ones_place(self, any_store: AnyStore) -> None:
+        _, attempts = add(any_store, user())
+        fresh = Challenge.new("chl_fresh", user().id, "verify_email", EMAIL, NOW)
+        moved = attempts.moved_to(fresh.id)
+        any_store.ask("a", NOW, fresh, moved, fresh.event(NOW, STRANGER))
+        assert any_store.challenge(fresh.id) == fresh
+        assert any_store.attempts(user().id, "verify_email") == moved
+        with pytest.raises(Stale):
+            any_store.ask("b", NOW, replace(fresh, id="chl_other"), moved, fresh.event(NOW, STRANGER))
+
+    def test_is_told_with_the_challenge(self, store: Store, table: Table) -> None:
+        challenge, _ = add(store, user())
+        again = challenge.asked_again(NOW)
+        store.ask("a", NOW, again, None, again.event(NOW, STRANGER))
+        item = table.get((f"C#{challenge.id}", "C"))
+        assert item is not None
+        assert [event["sequence"] for event in json.loads(item["outbox"])] == [2]
+
+
+class TestSessions:
+    def test_comes_back_to_its_user_alone(self, any_store: AnyStore) -> None:
+        open_session(any_store, session())
+        assert any_store.session(session().user_id, session().id) == session()
+        assert any_store.session("usr_x", session().id) is None
+
+    def test_is_told_with_the_session(self, store: Store, table: Table) -> None:
+        open_session(store, session())
+        assert told(table) == ["user.login"]
+
+    def test_rotates_from_what_was_read_only(self, any_store: AnyStore) -> None:
+        open_session(any_store, session())
+        following = replace(
+            session(), current="next", rotated_at="later", ip="203.0.113.8", expires_at=session().expires_at + 1
+        )
+        any_store.rotate(following, session())
+        assert any_store.session(session().user_id, session().id) == following
+        with pytest.raises(Stale):
+            any_store.rotate(replace(following, current="other"), session())
+        assert any_store.session(session().user_id, session().id) == following
+
+    def test_a_rotation_whose_reply_was_lost_is_the_same_success(self, store: Store) -> None:
+        open_session(store, session())
+        following = replace(session(), current="next")
+        store.rotate(following, session())
+        store.rotate(following, session())
+
+    def test_ends_once_and_for_all(self, any_store: AnyStore) -> None:
+        open_session(any_store, session())
+        for later in range(3):
+            any_store.end_session(session().user_id, session().id, NOW + timedelta(seconds=later))
+        ended = any_store.session(session().user_id, session().id)
+        assert ended == replace(session(), ended_at=clock.timestamp(NOW))
+        with pytest.raises(Stale):
+            any_store.rotate(replace(session(), current="next"), session())
+
+    def test_ending_what_never_was_makes_nothing(self, any_store: AnyStore) -> None:
+        any_store.end_session(session().user_id, session().id, NOW)
+        assert any_store.session(session().user_id, session().id) is None
+
+
+class TestFailures:
+    def fail(self, store: AnyStore, times: int, key: str = "k") -> Failures:
+        for _ in range(times):
+            before = store.failures(key)
+            event = None
+            store.count_failure(before.with_one_more(NOW), before, event)
+        return store.failures(key)
+
+    def test_count_up_by_key(self, any_store: AnyStore) -> None:
+        assert any_store.failures("k") == Failures("k")
+        assert self.fail(any_store, 3).count == 3
+        assert any_store.failures("other").count == 0
+
+    def test_one_on_a_stale_count_counts_nothing(self, any_store: AnyStore) -> None:
+        before = any_store.failures("k")
+        self.fail(any_store, 1)
+        with pytest.raises(Stale):
+            any_store.count_failure(before.with_one_more(NOW), before, None)
+        assert any_store.failures("k").count == 1
+
+    def test_are_told_where_they_hit_a_user(self, store: Store, table: Table) -> None:
+        before = store.failures("k")
+        event = replace(session().login_event(NOW, Actor()), type="user.login_failed")
+        store.count_failure(before.with_one_more(NOW), before, event)
+        assert told(table) == ["user.login_failed"]
+        assert store.failures("k").count == 1
+
+    def test_a_login_forgets_them(self, any_store: AnyStore) -> None:
+        self.fail(any_store, 4)
+        self.fail(any_store, 4, "other")
+        open_session(any_store, session())
+        assert any_store.failures("k").count == 0
+        assert any_store.failures("other").count == 4
+
+    def test_a_login_waits_with_them_and_not_longer(self, any_store: AnyStore) -> None:
+        self.fail(any_store, 5)
+        with pytest.raises(Stale):
+            open_session(any_store, session())
+        assert any_store.session(session().user_id, session().id) is None
+        later = NOW + timedelta(seconds=30)
+        any_store.open_session(session(), session().login_event(NOW, STRANGER), "k", later)
+        assert any_store.failures("k").count == 0
+
+
+def test_a_fault_of_aws_is_no_refusal(store: Store, table: Table) -> None:
+    table.name = "remit-gone"
+    calls: Iterator[Callable[[], Any]] = iter(
+        [
+            lambda: store.user("usr_x"),
+            lambda: store.set_code("chl_x", "d", "later"),
+            lambda: store.rotate(session(), session()),
+            lambda: store.end_session("usr_x", "ses_x", NOW),
+            lambda: open_session(store, session()),
+        ]
+    )
+    for call in calls:
+        with pytest.raises(botocore.exceptions.ClientError):
+            call()

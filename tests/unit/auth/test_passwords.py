@@ -1,0 +1,74 @@
+import pytest
+from common.errors import Problem
+
+from functions.auth.domain.passwords import check_strength
+from functions.auth.passwords import COST, BcryptPasswords
+
+QUICK = BcryptPasswords(cost=4)
+
+
+@pytest.mark.parametrize("password", ["8 chars!", "x" * 72, "x" * 73, "\U0001f9ee" * 128, "nul\0inside", "ü" * 37])
+def test_a_password_matches_its_digest_alone(password: str) -> None:
+    digest = QUICK.digest(password)
+    assert QUICK.matches(password, digest)
+    assert not QUICK.matches(password + "x", digest)
+    assert not QUICK.matches(password[:-1], digest)
+    assert password not in digest
+
+
+def test_what_differs_after_72_bytes_is_another_password() -> None:
+    assert not QUICK.matches("x" * 72 + "b", QUICK.digest("x" * 72 + "a"))
+    assert not QUICK.matches("x" * 72, QUICK.digest("x" * 73))
+
+
+def test_digests_are_salted() -> None:
+    assert QUICK.digest("same words") != QUICK.digest("same words")
+
+
+def test_composed_and_decomposed_accents_are_one_password() -> None:
+    assert QUICK.matches("caf\u0065\u0301 creme", QUICK.digest("caf\u00e9 creme"))
+
+
+def test_the_cost_is_twelve() -> None:
+    assert COST == 12
+    assert BcryptPasswords().digest("some words").startswith("$2b$12$")
+
+
+@pytest.mark.parametrize("password", ["", "abc", "x" * 100])
+def test_nobody_has_no_password(password: str) -> None:
+    assert not QUICK.matches(password, None)
+
+
+def test_an_unknown_user_costs_what_a_known_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    import bcrypt
+
+    costs: list[bytes] = []
+    compare = bcrypt.checkpw
+
+    def checkpw(password: bytes, digest: bytes) -> bool:
+        costs.append(digest[:7])
+        return compare(password, digest)
+
+    monkeypatch.setattr(bcrypt, "checkpw", checkpw)
+    QUICK.matches("words", QUICK.digest("words"))
+    QUICK.matches("words", None)
+    assert costs == [b"$2b$04$"] * 2
+
+
+def test_the_commonest_passwords_are_known() -> None:
+    common = QUICK.common
+    assert 4000 <= len(common) <= 6000
+    assert {"password", "12345678", "password123", "qwertyuiop", "00000000", "iloveyou"} <= common
+    assert all(len(word) >= 8 and word == word.casefold() for word in common)
+
+
+@pytest.mark.parametrize(("password", "weak"), [("sevench", True), ("eight-ch", False), ("", True)])
+def test_a_password_has_at_least_eight_characters(password: str, weak: bool) -> None:
+    def check() -> None:
+        check_strength(password, QUICK.common, email="ada@example.com", first_name="Ada", last_name="Lovelace")
+
+    if weak:
+        with pytest.raises(Problem, match="weak_password"):
+            check()
+    else:
+        check()
