@@ -13,6 +13,9 @@ from typing import Any
 
 from common.errors import Problem
 
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -20,7 +23,7 @@ class Answer:
 
     status: int
     body: str
-    content_type: str = "application/json"
+    content_type: str = JSON
     location: str | None = None
 
 
@@ -47,3 +50,20 @@ def key_of(caller: str, method: str, path: str, key: str, body: Mapping[str, Any
 def digest(secret: bytes, purpose: str, value: str) -> str:
     """A keyed digest (HMAC-SHA-256) from which `value` can't be guessed; `purpose` keeps uses of one key apart."""
     return hmac.new(secret, f"{purpose}\n{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def render(body: Any) -> str:
+    """A body as it goes on the wire: ASCII JSON, which is UTF-8 whatever the text in it holds."""
+    return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"), default=_plain)
+
+
+def problem_answer(problem: Problem, *, instance: str, trace_id: str) -> Answer:
+    """A problem as an answer that can be stored with an idempotency key."""
+    return Answer(problem.kind.status, render(problem.document(instance=instance, trace_id=trace_id)), PROBLEM)
+
+
+def _plain(value: Any) -> Any:
+    # Response models; pydantic itself stays out of the functions that only render what they hold.
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} does not go into JSON")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from common.aws import client
 from common.config import config
@@ -52,7 +52,14 @@ def serve(task: Task[RequestT, AnswerT], run: Callable[[RequestT], AnswerT]) -> 
 
     def handler(event: dict[str, Any], context: Any) -> Any:
         try:
-            answer = run(_adapter(task.request).validate_python(event))
+            request = _adapter(task.request).validate_python(event)
+        except ValidationError as error:
+            # Its text quotes what was sent, be that a PIN.
+            where = [fault["loc"] for fault in error.errors()]
+            logger().error("task given nonsense", extra={"task": task.name, "at": where})
+            raise TaskFailed(task.name) from None
+        try:
+            answer = run(request)
         except Exception as error:
             logger().exception("task failed", extra={"task": task.name})
             raise TaskFailed(task.name) from error

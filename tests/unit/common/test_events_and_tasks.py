@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 from common import events
 from common.events import SYSTEM, Actor, Event, consume_queue, outbox, publish_stream
+from common.observability import logger
 from common.tasks import AUTHORIZE_TRANSFER, AuthorizeTransfer, Destination, Task, TaskFailed, serve
 
 from tests.support.clock import FakeClock
@@ -114,6 +115,17 @@ def test_a_task_is_typed_at_both_ends() -> None:
 def test_a_task_given_nonsense_fails_without_saying_what_it_was(payload: dict[str, Any]) -> None:
     with pytest.raises(TaskFailed, match=r"^room-double$"):
         serve(TASK, lambda ask: Told("fine", ask.number))(payload, CONTEXT)
+
+
+def test_nonsense_is_logged_without_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    logger().setLevel("ERROR")
+    try:
+        with pytest.raises(TaskFailed):
+            serve(TASK, lambda ask: Told("fine", ask.number))({"number": "PIN 123456"}, CONTEXT)
+    finally:
+        logger().setLevel("CRITICAL")
+    logged = capsys.readouterr()
+    assert "123456" not in logged.out + logged.err
 
 
 def test_a_fault_of_a_task_keeps_its_text_to_itself() -> None:

@@ -272,6 +272,15 @@ def test_the_scope_of_an_idempotency_key() -> None:
     assert scope(USER, "/orders", "l") != first
 
 
+def test_a_trailing_slash_is_the_same_path() -> None:
+    def scope(path: str) -> str:
+        request = event("POST", "/orders", caller=principal(USER), body=GOOD, headers={"Idempotency-Key": "k"})
+        request["requestContext"]["path"] = path
+        return str(send(api.handler, request).json["idempotency"])
+
+    assert scope("/v1/orders/") == scope("/v1/orders")
+
+
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [

@@ -57,6 +57,16 @@ def test_times_sort_as_text(one: datetime, other: datetime) -> None:
     assert (clock.timestamp(one) < clock.timestamp(other)) <= (one < other)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", ""])
+def test_what_names_no_moment(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        clock.parse(text)
+
+
+def test_early_years_sort_too() -> None:
+    assert clock.timestamp(datetime(33, 4, 3, tzinfo=UTC)) == "0033-04-03T00:00:00.000Z"
+
+
 def test_other_offsets_and_none() -> None:
     assert clock.timestamp(MOMENT.astimezone(timezone(timedelta(hours=5)))) == "2026-11-21T09:30:00.123Z"
     with pytest.raises(ValueError, match="offset"):

@@ -26,13 +26,11 @@ from common.errors import FieldError, Problem
 from common.events import Actor
 from common.http.fields import NoFields, Query, pointer
 from common.http.lists import Cursors
-from common.idempotency import Answer, Idempotency, key_of
+from common.idempotency import JSON, PROBLEM, Answer, Idempotency, key_of, problem_answer, render
 from common.observability import logger, metrics
 from common.tasks import TaskFailed
 
 MAX_BODY = 256 * 1024
-JSON = "application/json"
-PROBLEM = "application/problem+json"
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 _AWS_BUSY = {
     "ThrottlingException",
@@ -100,7 +98,8 @@ class Request(Generic[BodyT, QueryT]):
     @property
     def cursors(self) -> Cursors:
         """Cursors good for this caller, this list and these filters."""
-        return Cursors(self.principal.user_id, self.path, self.query.model_dump(mode="json"))
+        caller = self._principal.user_id if self._principal else ""
+        return Cursors(caller, self.path, self.query.model_dump(mode="json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +129,6 @@ class Reply:
     def page(cls, items: list[Any], next_cursor: str | None, **extra: Any) -> "Reply":
         """A page of a list."""
         return cls(200, {"data": items, "next_cursor": next_cursor, **extra})
-
-
-def render(body: Any) -> str:
-    """A body as it goes on the wire: ASCII JSON, which is UTF-8 whatever the text in it holds."""
-    if isinstance(body, str):
-        return body
-    return json.dumps(body, separators=(",", ":"), default=_plain)
-
-
-def problem_answer(problem: Problem, *, instance: str, trace_id: str) -> Answer:
-    """A problem as an answer that can be stored with an idempotency key."""
-    return Answer(problem.kind.status, render(problem.document(instance=instance, trace_id=trace_id)), PROBLEM)
 
 
 Endpoint = Callable[[Request[Any, Any]], Reply]
@@ -315,7 +302,8 @@ def _check(route: _Route, event: APIGatewayProxyEvent, parameters: Mapping[str, 
     key = _idempotency_key(route, headers)
     body, query = _validated(route, event, fields)
     request_context = event.request_context
-    path = request_context.path or event.path
+    # Both `/transfers` and `/transfers/` lead here, and a key must not be good once for each.
+    path = (request_context.path or event.path).rstrip("/")
     idempotency = (
         key_of(
             principal.user_id,
@@ -453,9 +441,3 @@ def _is_passing(error: Exception) -> bool:
     if isinstance(error, ClientError):
         return error.response["Error"]["Code"] in _AWS_BUSY
     return isinstance(error, BotoCoreError | Contended | TaskFailed)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} does not go into JSON")

@@ -37,11 +37,15 @@ def _limit(value: object) -> object:
     return value
 
 
+Limit = Annotated[int, BeforeValidator(_limit), Field(ge=1, le=100)]
+Cursor = Annotated[str, StringConstraints(max_length=1024)]
+
+
 class ListQuery(Query):
     """What every list takes."""
 
-    limit: Annotated[int, BeforeValidator(_limit), Field(ge=1, le=100)] = 25
-    cursor: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    limit: Limit = 25
+    cursor: Cursor | None = None
 
 
 class Resource(BaseModel):

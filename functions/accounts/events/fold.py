@@ -1,0 +1,28 @@
+"""Folds the inboxes that the table's stream says were written to into pages of their system accounts."""
+
+from collections import defaultdict
+from typing import Any
+
+from common.observability import logger
+
+from functions.accounts.bootstrap.ledger import service
+
+
+def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One fold an account, however many of its records the batch brings; answers which records have to come again."""
+    shards: dict[str, set[int]] = defaultdict(set)
+    records: dict[str, list[str]] = defaultdict(list)
+    for record in batch["Records"]:
+        _, account_id, shard = record["dynamodb"]["Keys"]["pk"]["S"].split("#")
+        shards[account_id].add(int(shard))
+        records[account_id].append(record["dynamodb"]["SequenceNumber"])
+    failed: list[str] = []
+    log = logger()
+    for account_id, written in shards.items():
+        try:
+            service().fold(account_id, sorted(written))
+        except Exception:
+            log.exception("fold failed", extra={"account_id": account_id})
+            failed += records[account_id]
+    log.info("folded", extra={"records": len(batch["Records"]), "failed": len(failed)})
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}

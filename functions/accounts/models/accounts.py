@@ -1,0 +1,65 @@
+"""Accounts on the wire."""
+
+from common.http.fields import Body, Currency, Cursor, Limit, Name, Query, Resource
+
+from functions.accounts.domain.accounts import Account, AccountStatus, AccountType
+
+
+class OpenAccount(Body):
+    """POST /accounts."""
+
+    currency: Currency
+    name: Name | None = None
+    type: AccountType = "debit"
+
+
+class CatalogQuery(Query):
+    """GET /banks, GET /currencies: a catalogue comes whole unless a page of it is asked for."""
+
+    limit: Limit | None = None
+    cursor: Cursor | None = None
+
+
+class AccountResource(Resource):
+    """An account."""
+
+    id: str
+    owner_id: str
+    name: str
+    type: AccountType
+    currency: str
+    status: AccountStatus
+    default: bool
+    posted: int
+    held: int
+    available: int
+    credit_limit: int
+    pin_set: bool
+    created_at: str
+
+    @classmethod
+    def of(cls, account: Account, *, default: bool) -> "AccountResource":
+        """The account as a client sees it; `default` says that it is its owner's default of the currency."""
+        return cls(
+            id=account.id,
+            owner_id=account.owner_id,
+            name=account.name,
+            type=account.type,
+            currency=account.currency,
+            status=account.status,
+            default=default,
+            posted=account.posted,
+            held=account.held,
+            available=account.available,
+            credit_limit=account.credit_limit,
+            pin_set=False,
+            created_at=account.created_at,
+        )
+
+
+class CurrencyResource(Resource):
+    """A currency; `exponent` is its number of minor digits."""
+
+    code: str
+    exponent: int
+    name: str

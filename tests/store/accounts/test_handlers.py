@@ -1,0 +1,296 @@
+"""The functions of the room as Lambda calls them, over moto."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from common import tasks
+from common.dynamo import Table
+from common.events import Event
+from common.observability import logger
+
+from functions.accounts.api import account, accounts, bank_accounts, cards, catalog
+from functions.accounts.events import payees
+from functions.accounts.service.instruments import Instruments
+from functions.accounts.tasks import authorize_deposit, authorize_transfer
+from tests.support.clock import FakeClock
+from tests.support.rest import CONTEXT, Answer, event, principal, send
+
+ADA, BOB = "usr_01K0000000000000000000000A", "usr_01K0000000000000000000000B"
+NUMBER, CVV, IBAN = "4242424242424242", "7391", "DE89370400440532013000"
+CARD = {"number": NUMBER, "holder_name": "Ada Lovelace", "exp_month": 12, "exp_year": 2090, "cvv": CVV}
+BANK_ACCOUNT = {"bank_id": "hanse-bank", "iban": IBAN, "holder_name": "Ada Lovelace"}
+
+pytestmark = pytest.mark.usefixtures("dynamodb")
+
+
+def call(
+    module: Any, method: str, resource: str, caller: str | None = ADA, role: str = "customer", **sent: Any
+) -> Answer:
+    who = principal(caller, role, email_verified=False) if caller else None
+    return send(module.handler, event(method, resource, caller=who, **sent))
+
+
+def open_(caller: str = ADA, **sent: Any) -> Answer:
+    return call(accounts, "POST", "/accounts", caller, body={"currency": "USD"}, **sent)
+
+
+def hear(user_id: str, first: str, email: str) -> None:
+    data = {
+        "user_id": user_id,
+        "email": email,
+        "email_verified": True,
+        "phone": None,
+        "phone_verified": False,
+        "first_name": first,
+        "last_name": "Lovelace",
+        "status": "active",
+    }
+    told = Event.new("user.verified", user_id, 2, FakeClock()(), data)
+    record = {"messageId": "1", "receiptHandle": "1", "body": json.dumps(told.item()), "eventSource": "aws:sqs"}
+    assert payees.handler({"Records": [record]}, CONTEXT) == {"batchItemFailures": []}
+
+
+class Lines(logging.Handler):
+    """Everything that is logged, with its extras and traces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += repr(vars(record)) + logging.Formatter().format(record)
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    handler, log = Lines(), logging.getLogger(logger().name)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel("DEBUG")
+    yield handler
+    log.setLevel(level)
+    log.removeHandler(handler)
+
+
+# --- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def test_a_catalogue_comes_in_pages_where_they_are_asked_for() -> None:
+    whole = call(catalog, "GET", "/currencies", None).json["data"]
+    assert len(whole) > 150
+    paged, cursor = [], None
+    while cursor is not None or not paged:
+        query = {"limit": "60"} | ({"cursor": cursor} if cursor else {})
+        page = call(catalog, "GET", "/currencies", None, query=query).json
+        paged += page["data"]
+        cursor = page["next_cursor"]
+    assert paged == whole
+    assert call(catalog, "GET", "/banks", None, query={"limit": "0"}).code == "validation_failed"
+    assert call(catalog, "GET", "/banks", None, query={"cursor": "x"}).code == "invalid_cursor"
+
+
+def test_anyone_sees_banks_and_currencies() -> None:
+    banks = call(catalog, "GET", "/banks", None)
+    assert banks.status == 200
+    assert banks.json["next_cursor"] is None
+    assert {"id", "name", "country", "logo_url"} == set(banks.json["data"][0])
+    currencies = call(catalog, "GET", "/currencies", None).json["data"]
+    exponents = {each["code"]: each["exponent"] for each in currencies}
+    assert (exponents["USD"], exponents["JPY"], exponents["BHD"]) == (2, 0, 3)
+    assert {"code": "EUR", "exponent": 2, "name": "Euro"} in currencies
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+def test_opening_and_reading_accounts() -> None:
+    opened = open_()
+    assert opened.status == 201
+    assert opened.headers["location"] == [f"/v1/accounts/{opened.json['id']}"]
+    path = {"account_id": opened.json["id"]}
+    assert call(account, "GET", "/accounts/{account_id}", path=path).json == opened.json
+    assert call(account, "GET", "/accounts/{account_id}", BOB, "admin", path=path).json == opened.json
+    for caller, role in ((BOB, "customer"), (BOB, "arbiter")):
+        assert call(account, "GET", "/accounts/{account_id}", caller, role, path=path).code == "not_found"
+    assert call(account, "GET", "/accounts/{account_id}", path={"account_id": "rail:sandbox:USD"}).code == "not_found"
+    assert call(accounts, "GET", "/accounts").json == {"data": [opened.json], "next_cursor": None}
+    assert call(accounts, "GET", "/accounts", BOB).json == {"data": [], "next_cursor": None}
+
+
+def test_a_key_replays_the_opening_to_the_byte() -> None:
+    key = {"Idempotency-Key": "one"}
+    first, again = open_(headers=key), open_(headers=key)
+    assert (again.status, again.text) == (first.status, first.text)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == ["true"]
+    other = call(accounts, "POST", "/accounts", body={"currency": "EUR"}, headers=key)
+    assert (other.status, other.code) == (422, "idempotency_key_reused")
+    # Keys are the caller's own.
+    assert open_(BOB, headers=key).json["owner_id"] == BOB
+    assert len(call(accounts, "GET", "/accounts").json["data"]) == 1
+
+
+def test_a_cursor_is_good_for_its_caller_and_list_only() -> None:
+    for _ in range(3):
+        open_()
+    first = call(accounts, "GET", "/accounts", query={"limit": "2"}).json
+    rest = call(accounts, "GET", "/accounts", query={"limit": "2", "cursor": first["next_cursor"]}).json
+    assert len(first["data"]) == 2
+    assert len(rest["data"]) == 1
+    assert rest["next_cursor"] is None
+    cursor = {"cursor": first["next_cursor"]}
+    assert call(accounts, "GET", "/accounts", BOB, query=cursor).code == "invalid_cursor"
+    assert call(cards, "GET", "/cards", query=cursor).code == "invalid_cursor"
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", ""])
+def test_a_limit_out_of_range_is_refused(limit: str) -> None:
+    assert call(accounts, "GET", "/accounts", query={"limit": limit}).code == "validation_failed"
+
+
+def test_nobody_opens_or_sees_accounts_without_signing_in() -> None:
+    assert call(accounts, "POST", "/accounts", None, body={"currency": "USD"}).status == 401
+    assert call(accounts, "GET", "/accounts", None).status == 401
+
+
+def test_an_account_that_is_refused_is_not_opened() -> None:
+    bodies: list[Any] = [{}, {"currency": "ABC"}, {"currency": "USD", "posted": 5}, {"currency": "USD", "type": 1}, []]
+    for body in [*bodies, "x"]:
+        assert call(accounts, "POST", "/accounts", body=body).status == 400
+    assert call(accounts, "GET", "/accounts").json["data"] == []
+
+
+# --- cards and bank accounts ------------------------------------------------------------------------------------------
+
+
+def test_linking_listing_and_unlinking_a_card() -> None:
+    linked = call(cards, "POST", "/cards", body=CARD)
+    assert linked.status == 201
+    assert linked.headers["location"] == [f"/v1/cards/{linked.json['id']}"]
+    assert linked.json == {
+        "id": linked.json["id"],
+        "brand": "visa",
+        "last4": "4242",
+        "exp_month": 12,
+        "exp_year": 2090,
+        "holder_name": "Ada Lovelace",
+    }
+    assert call(cards, "GET", "/cards").json == {"data": [linked.json], "next_cursor": None}
+    assert call(cards, "POST", "/cards", BOB, body=CARD).code == "card_already_linked"
+    path = {"card_id": linked.json["id"]}
+    assert call(cards, "DELETE", "/cards/{card_id}", BOB, path=path).status == 404
+    gone = call(cards, "DELETE", "/cards/{card_id}", path=path)
+    assert (gone.status, gone.text) == (204, "")
+    assert call(cards, "DELETE", "/cards/{card_id}", path=path).status == 404
+    assert call(cards, "POST", "/cards", BOB, body=CARD).status == 201
+
+
+def test_a_card_with_a_key() -> None:
+    key = {"Idempotency-Key": "one"}
+    first, again = (call(cards, "POST", "/cards", body=CARD, headers=key) for _ in range(2))
+    assert (again.status, again.text) == (201, first.text)
+    assert again.headers["idempotent-replayed"] == ["true"]
+    other = call(cards, "POST", "/cards", body={**CARD, "number": "5555555555554444"}, headers=key)
+    assert other.code == "idempotency_key_reused"
+
+
+def test_an_expired_card_is_a_validation_error() -> None:
+    refused = call(cards, "POST", "/cards", body={**CARD, "exp_year": 2020})
+    assert refused.status == 400
+    assert refused.json["errors"] == [{"pointer": "/exp_year", "detail": "the card has expired"}]
+
+
+def test_linking_listing_and_unlinking_a_bank_account() -> None:
+    linked = call(bank_accounts, "POST", "/bank-accounts", body=BANK_ACCOUNT, headers={"Idempotency-Key": "one"})
+    assert linked.status == 201
+    assert linked.json["iban_last4"] == "3000"
+    assert linked.json["bank"]["id"] == "hanse-bank"
+    assert call(bank_accounts, "GET", "/bank-accounts").json == {"data": [linked.json], "next_cursor": None}
+    again = call(bank_accounts, "POST", "/bank-accounts", body=BANK_ACCOUNT, headers={"Idempotency-Key": "one"})
+    assert again.text == linked.text
+    path = {"bank_account_id": linked.json["id"]}
+    assert call(bank_accounts, "DELETE", "/bank-accounts/{bank_account_id}", BOB, path=path).status == 404
+    assert call(bank_accounts, "DELETE", "/bank-accounts/{bank_account_id}", path=path).status == 204
+    unknown = call(bank_accounts, "POST", "/bank-accounts", body={**BANK_ACCOUNT, "bank_id": "hanse"})
+    assert unknown.json["errors"][0]["pointer"] == "/bank_id"
+
+
+def test_numbers_and_cvv_are_in_no_log_answer_event_or_table(
+    dynamodb: Any, lines: Lines, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    answers = [call(cards, "POST", "/cards", body=CARD, headers=key) for _ in range(2)]
+    answers += [
+        call(cards, "POST", "/cards", body=CARD),
+        call(cards, "POST", "/cards", body={**CARD, "number": NUMBER[:-1] + "1"}),
+        call(cards, "POST", "/cards", body={**CARD, "exp_year": 2020, "cvv": CVV}),
+        call(cards, "POST", "/cards", body={**CARD, "extra": NUMBER, "cvv": CVV + "00"}),
+        call(bank_accounts, "POST", "/bank-accounts", body=BANK_ACCOUNT, headers=key),
+        call(bank_accounts, "POST", "/bank-accounts", body={**BANK_ACCOUNT, "iban": IBAN + "1"}),
+    ]
+    assert [answer.status for answer in answers] == [201, 201, 409, 400, 400, 400, 201, 400]
+
+    def fail(self: Instruments, *args: object) -> None:
+        raise RuntimeError("down")
+
+    monkeypatch.setattr(Instruments, "link_card", fail)
+    answers.append(call(cards, "POST", "/cards", body=CARD))
+    assert answers[-1].status == 500
+    kept = repr(list(Table(dynamodb, "remit-accounts").scan()))
+    assert "4242" in kept
+    assert "down" in lines.text
+    seen = kept + lines.text + repr(capsys.readouterr()) + repr(answers)
+    for secret in (NUMBER, NUMBER[:-4], CVV, IBAN, IBAN[4:-4]):
+        assert secret not in seen
+
+
+# --- authorizations ---------------------------------------------------------------------------------------------------
+
+
+def transfer(**fields: Any) -> Any:
+    request = {"caller_id": ADA, "source_account_id": None, "amount": 100, "currency": "USD", **fields}
+    return authorize_transfer.handler(request, CONTEXT)
+
+
+def test_authorizing_a_transfer() -> None:
+    mine, theirs = open_().json["id"], open_(BOB).json["id"]
+    hear(ADA, "Ada", "ada@example.org")
+    hear(BOB, "Bob", "bob@example.org")
+    source = tasks.Party("account", mine, ADA, "Ada L.")
+    destination = tasks.Party("account", theirs, BOB, "Bob L.", alias="bob@example.org")
+    wanted = tasks.Authorization("authorized", source=source, destination=destination)
+    assert transfer(destination={"email": "bob@example.org"}) == asdict(wanted)
+    assert transfer(destination={"account_id": mine})["code"] == "same_account"
+
+
+def test_authorizing_a_transfer_to_someone_just_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_()
+    theirs = open_(BOB).json["id"]
+    hear(ADA, "Ada", "ada@example.org")
+    asked = []
+
+    def find(task: object, ask: tasks.FindUser) -> tasks.FoundUser:
+        asked.append((task, ask))
+        return tasks.FoundUser("found", BOB, "bob@example.org", True, None, False, "Bob", "Hopper", "active", 2)
+
+    monkeypatch.setattr("functions.accounts.bootstrap.authorization.call", find)
+    answers = [transfer(destination={"email": "bob@example.org"}) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0]["destination"]["id"] == theirs
+    assert asked == [(tasks.FIND_USER, tasks.FindUser(email="bob@example.org"))]
+
+
+def test_authorizing_a_deposit() -> None:
+    mine = open_().json["id"]
+    hear(ADA, "Ada", "ada@example.org")
+    card_id = call(cards, "POST", "/cards", body=CARD).json["id"]
+    request = {"caller_id": ADA, "account_id": mine, "amount": 100, "currency": "USD", "card_id": card_id}
+    answer = authorize_deposit.handler(request, CONTEXT)
+    assert (answer["outcome"], answer["source"]["display_name"], answer["last4"]) == ("authorized", "Visa 4242", "4242")
+    assert authorize_deposit.handler({**request, "caller_id": BOB}, CONTEXT)["code"] == "not_found"

@@ -1,0 +1,210 @@
+"""What reaches out of the room: the state machines, the rail, and the handlers that are no endpoints."""
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError, ReadTimeoutError
+from common.config import config
+from common.tasks import SUBMIT, Submit, TaskFailed
+
+from functions.transfers import bootstrap, rail, saga
+from functions.transfers.domain import SagaUnavailable, Transfer
+from functions.transfers.events import rail_answer, recover
+from functions.transfers.rail import RailAnswer, SandboxRail, answer_to
+from functions.transfers.saga import StepFunctions
+from functions.transfers.tasks import complete, submit
+from tests.support.rest import CONTEXT
+from tests.unit.transfers.fakes import World
+
+TOKEN = "task-token-that-nobody-may-read"
+
+
+class Client:
+    """An AWS client that answers each call with `reply`, or raises it."""
+
+    def __init__(self, reply: Any = None) -> None:
+        self.reply = reply
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.options: dict[str, Any] = {}
+
+    def made_with(self, options: dict[str, Any]) -> "Client":
+        self.options = options
+        return self
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.calls.append((operation, request))
+            if isinstance(self.reply, Exception):
+                raise self.reply
+            return self.reply
+
+        return call
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    client = Client()
+    monkeypatch.setattr(saga, "client", lambda service, **options: client.made_with(options))
+    monkeypatch.setattr(rail, "client", lambda service: client)
+    return client
+
+
+@pytest.fixture
+def transfer() -> Transfer:
+    world = World()
+    world.send()
+    return world.record()
+
+
+def test_a_run_answers_what_complete_answered(aws: Client, transfer: Transfer) -> None:
+    completed = {"outcome": "completed", "status": 201, "body": "{}", "content_type": "x", "location": "/y"}
+    aws.reply = {"status": "SUCCEEDED", "output": json.dumps(completed)}
+    answer = StepFunctions().run(transfer)
+    assert (answer.status, answer.body, answer.location) == (201, "{}", "/y")
+    ((operation, request),) = aws.calls
+    assert operation == "start_sync_execution"
+    assert request["stateMachineArn"] == config().state_machines + "transfer"
+    assert json.loads(request["input"]) == {"transfer": transfer.item()}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"status": "FAILED", "error": "States.TaskFailed"},
+        {"status": "TIMED_OUT"},
+        refused("StateMachineDoesNotExist"),
+        ReadTimeoutError(endpoint_url="https://sync-states.example"),
+    ],
+)
+def test_a_run_without_an_outcome_is_unavailable(aws: Client, transfer: Transfer, reply: Any) -> None:
+    aws.reply = reply
+    with pytest.raises(SagaUnavailable):
+        StepFunctions().run(transfer)
+
+
+def test_a_start_is_named_for_transfer_and_attempt(aws: Client, transfer: Transfer) -> None:
+    StepFunctions().start(transfer, 3)
+    ((operation, request),) = aws.calls
+    assert (operation, request["name"]) == ("start_execution", f"{transfer.id}-3")
+    assert request["stateMachineArn"] == config().state_machines + "transfer"
+
+
+def test_starting_what_was_started_is_fine_and_else_unavailable(aws: Client, transfer: Transfer) -> None:
+    aws.reply = refused("ExecutionAlreadyExists")
+    StepFunctions().start(transfer, 0)
+    for fault in (refused("ThrottlingException"), ReadTimeoutError(endpoint_url="https://states.example")):
+        aws.reply = fault
+        with pytest.raises(SagaUnavailable):
+            StepFunctions().start(transfer, 0)
+
+
+def test_a_run_is_never_tried_twice_and_given_up_in_time(aws: Client, transfer: Transfer) -> None:
+    aws.reply = {"status": "TIMED_OUT"}
+    with pytest.raises(SagaUnavailable):
+        StepFunctions().run(transfer)
+    assert aws.options["attempts"] == 1
+    assert aws.options["read_timeout"] < 25
+
+
+@pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_token_that_is_over_is_dropped(aws: Client, code: str) -> None:
+    aws.reply = refused(code)
+    assert rail_answer.handler(messages("confirmed"), CONTEXT) == {"batchItemFailures": []}
+
+
+def test_another_fault_brings_the_message_again_and_logs_no_token(aws: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = io.StringIO()
+    listening = Logger(service="listening", level="DEBUG", stream=lines)
+    monkeypatch.setattr("common.events.logger", lambda: listening)
+    aws.reply = refused("ThrottlingException")
+    reply = rail_answer.handler(messages("confirmed"), CONTEXT)
+    assert reply == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert "ThrottlingException" in lines.getvalue()
+    assert TOKEN not in lines.getvalue()
+
+
+def test_the_rails_answer_is_handed_to_the_saga(aws: Client) -> None:
+    rail_answer.handler(messages("declined", "card_declined"), CONTEXT)
+    ((operation, request),) = aws.calls
+    assert (operation, request["taskToken"]) == ("send_task_success", TOKEN)
+    assert json.loads(request["output"]) == {"outcome": "declined", "code": "card_declined"}
+
+
+def messages(outcome: str, code: str = "") -> dict[str, Any]:
+    body = {"transfer_id": "trf_1", "task_token": TOKEN, "outcome": outcome, "code": code}
+    record = {"messageId": "message-0", "body": json.dumps(body), "eventSource": "aws:sqs", "attributes": {}}
+    return {"Records": [record]}
+
+
+@pytest.mark.parametrize(
+    ("instrument", "last4", "answer"),
+    [
+        ("card", "4242", RailAnswer("confirmed", "", 0)),
+        ("card", "0002", RailAnswer("declined", "card_declined", 0)),
+        ("card", "0259", RailAnswer("confirmed", "", 30)),
+        ("bank_account", "3000", RailAnswer("confirmed", "", 0)),
+        ("bank_account", "0002", RailAnswer("declined", "bank_declined", 0)),
+        ("bank_account", "0259", None),
+    ],
+)
+def test_the_sandbox_rail(aws: Client, instrument: Any, last4: str, answer: RailAnswer | None) -> None:
+    assert answer_to(instrument, last4) == answer
+    for _ in range(2):
+        submitted = SandboxRail().submit(Submit("trf_1", 100, "USD", instrument, last4, TOKEN))
+        assert submitted.outcome == "submitted"
+    if answer is None:
+        assert aws.calls == []
+        return
+    first, again = aws.calls
+    assert first == again
+    assert first[1]["QueueUrl"] == config().rail_queue
+    assert first[1]["DelaySeconds"] == answer.seconds
+    message = json.loads(first[1]["MessageBody"])
+    assert (message["outcome"], message["code"], message["task_token"]) == (answer.outcome, answer.code, TOKEN)
+
+
+def test_a_submission_that_does_not_reach_the_rail_is_a_fault(aws: Client) -> None:
+    aws.reply = refused("ServiceUnavailable")
+    request = {
+        "transfer_id": "trf_1",
+        "amount": 1,
+        "currency": "USD",
+        "instrument": "card",
+        "last4": "4242",
+        "task_token": TOKEN,
+    }
+    with pytest.raises(TaskFailed):
+        submit.handler(request, CONTEXT)
+    assert SUBMIT.name == "transfers-submit"
+
+
+def test_complete_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.deposit()
+    monkeypatch.setattr(complete, "service", lambda: world.service)
+    request = {"transfer": world.record().item(), "outcome": "posted", "code": "", "at": "2026-11-21T09:30:01.000Z"}
+    answer = complete.handler(request, CONTEXT)
+    assert (answer["outcome"], answer["status"]) == ("completed", 202)
+    assert world.record().posted_at == "2026-11-21T09:30:01.000Z"
+
+
+def test_recovery_is_a_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.deposit()
+    world.sagas.started.clear()
+    world.clock.advance(minutes=3)
+    monkeypatch.setattr(recover, "service", lambda: world.service)
+    recover.handler({}, CONTEXT)
+    assert world.sagas.started == [(world.record().id, 1)]
+
+
+def test_wiring_is_built_once() -> None:
+    assert bootstrap.service() is bootstrap.service()

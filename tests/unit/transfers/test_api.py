@@ -1,0 +1,300 @@
+"""The room over HTTP: shapes, checks and headers; the use cases run in memory."""
+
+from typing import Any
+
+import pytest
+from common.http import app
+from common.tasks import TaskFailed
+
+from functions.transfers.api import deposits, transfer, transfers
+from tests.support.rest import Answer, event, principal, send
+from tests.unit.transfers.fakes import (
+    ANN,
+    ANN_ACCOUNT,
+    ANN_SAVINGS,
+    BANK,
+    BOB,
+    BOB_ACCOUNT,
+    BOB_EMAIL,
+    CARD,
+    EVE,
+    World,
+)
+
+BODY = {"destination": {"account_id": BOB_ACCOUNT}, "amount": 100, "currency": "USD"}
+DEPOSIT = {"account_id": ANN_ACCOUNT, "amount": 100, "currency": "USD", "source": {"card_id": CARD}}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    for module in (transfers, transfer, deposits):
+        monkeypatch.setattr(module, "service", lambda: made.service)
+    monkeypatch.setattr(app, "fingerprint_key", lambda: b"secret")
+    return made
+
+
+def post(
+    body: Any, key: str | None = "key-1", *, caller: str = ANN, to: str = "/transfers", verified: bool = True
+) -> Answer:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    handler = {"/transfers": transfers.handler, "/deposits": deposits.handler}[to]
+    who = principal(caller, email_verified=verified)
+    return send(handler, event("POST", to, body=body, caller=who, headers=headers))
+
+
+def listed(caller: str = ANN, **query: str) -> Answer:
+    return send(transfers.handler, event("GET", "/transfers", caller=principal(caller), query=query))
+
+
+def one(transfer_id: str, caller: str = ANN, role: str = "customer") -> Answer:
+    path = {"transfer_id": transfer_id}
+    return send(transfer.handler, event("GET", "/transfers/{transfer_id}", caller=principal(caller, role), path=path))
+
+
+def test_a_transfer_is_made_and_replayed_to_the_byte(world: World) -> None:
+    body = BODY | {"description": "lunch", "metadata": {"k": "v"}, "source_account_id": ANN_ACCOUNT, "pin": "123456"}
+    first = post(body)
+    assert first.status == 201
+    assert first.headers["location"] == [f"/v1/transfers/{first.json['id']}"]
+    assert first.headers["content-type"] == ["application/json"]
+    assert "idempotent-replayed" not in first.headers
+    again = post(body | {"pin": "654321"})
+    assert (again.status, again.text) == (first.status, first.text)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotent-replayed"] == ["true"]
+    assert one(first.json["id"]).json == first.json
+
+
+def test_a_decline_is_a_problem_that_is_replayed(world: World) -> None:
+    world.ledger.decline = "insufficient_funds"
+    first = post(BODY)
+    assert (first.status, first.code) == (422, "insufficient_funds")
+    assert first.headers["content-type"] == ["application/problem+json"]
+    assert first.json["instance"] == "/v1/transfers"
+    assert first.json["trace_id"] == "req-1"
+    assert one(first.json["transfer_id"]).json["decline_code"] == "insufficient_funds"
+    again = post(BODY)
+    assert again.text == first.text
+    assert again.headers["content-type"] == ["application/problem+json"]
+    assert again.headers["idempotent-replayed"] == ["true"]
+
+
+def test_while_the_outcome_is_unknown_it_is_202(world: World) -> None:
+    world.sagas.faults = ["before post"]
+    first = post(BODY)
+    assert (first.status, first.json["status"]) == (202, "pending")
+    assert first.headers["location"] == [f"/v1/transfers/{first.json['id']}"]
+
+
+def test_a_second_caller_is_told_to_come_back(world: World) -> None:
+    seen: list[Answer] = []
+    world.sagas.between = lambda: seen.append(post(BODY))
+    post(BODY)
+    assert (seen[0].status, seen[0].code) == (409, "idempotency_in_progress")
+    assert seen[0].headers["retry-after"] == ["1"]
+
+
+def test_a_key_used_for_another_body_is_refused(world: World) -> None:
+    post(BODY)
+    for body in (BODY | {"amount": 101}, BODY | {"source_account_id": ANN_SAVINGS}, BODY | {"description": "x"}):
+        assert post(body).code == "idempotency_key_reused"
+    assert len(world.records()) == 1
+
+
+def test_what_authorization_refuses_is_its_problem(world: World) -> None:
+    for code, status in (("not_found", 404), ("payee_not_found", 422), ("same_account", 422)):
+        world.accounts.refusal = code
+        refused = post(BODY)
+        assert (refused.status, refused.code) == (status, code)
+    assert world.table.items() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"amount": 100, "currency": "USD"}, "/destination"),
+        (BODY | {"destination": {}}, "/destination"),
+        (BODY | {"destination": {"account_id": None}}, "/destination"),
+        (BODY | {"destination": {"account_id": BOB_ACCOUNT, "email": BOB_EMAIL}}, "/destination"),
+        (BODY | {"destination": {"account_id": BOB}}, "/destination/account_id"),
+        (BODY | {"destination": {"user_id": BOB_ACCOUNT}}, "/destination/user_id"),
+        (BODY | {"destination": {"email": "nobody"}}, "/destination/email"),
+        (BODY | {"destination": {"phone": "12345"}}, "/destination/phone"),
+        (BODY | {"destination": {"card_id": CARD}}, "/destination/card_id"),
+        (BODY | {"destination": BOB_EMAIL}, "/destination"),
+        (BODY | {"destination": [BOB_EMAIL]}, "/destination"),
+        (BODY | {"source_account_id": "acc_1"}, "/source_account_id"),
+        (BODY | {"amount": 0}, "/amount"),
+        (BODY | {"amount": -1}, "/amount"),
+        (BODY | {"amount": "100"}, "/amount"),
+        (BODY | {"amount": 1.0}, "/amount"),
+        (BODY | {"amount": True}, "/amount"),
+        (BODY | {"amount": 10**15 + 1}, "/amount"),
+        (BODY | {"currency": "usd"}, "/currency"),
+        (BODY | {"description": "x" * 501}, "/description"),
+        (BODY | {"description": "a\nb"}, "/description"),
+        (BODY | {"description": "\ud800"}, "/description"),
+        (BODY | {"metadata": {"k": 1}}, "/metadata/k"),
+        (BODY | {"metadata": {"k" * 41: "v"}}, "/metadata/" + "k" * 41 + "/[key]"),
+        (BODY | {"metadata": {f"{n}": "v" for n in range(51)}}, "/metadata"),
+        (BODY | {"pin": "12345"}, "/pin"),
+        (BODY | {"status": "completed"}, "/status"),
+        (BODY | {"initiated_by": BOB}, "/initiated_by"),
+    ],
+)
+def test_a_bad_body_is_refused_and_changes_nothing(world: World, body: dict[str, Any], pointer: str) -> None:
+    refused = post(body)
+    assert (refused.status, refused.code) == (400, "validation_failed")
+    assert [error["pointer"] for error in refused.json["errors"]] == [pointer]
+    assert world.table.items() == []
+    assert world.accounts.asked == []
+
+
+@pytest.mark.parametrize(("to", "body"), [("/transfers", BODY), ("/deposits", DEPOSIT)])
+def test_moving_money_needs_a_verified_email_and_a_key(world: World, to: str, body: dict[str, Any]) -> None:
+    assert post(body, to=to, verified=False).code == "email_not_verified"
+    assert post(body, None, to=to).code == "idempotency_key_required"
+    assert post(body, "x" * 256, to=to).code == "validation_failed"
+    assert post("{", to=to).code == "malformed_json"
+    assert world.table.items() == []
+
+
+def test_a_wrong_method_says_which_are_right(world: World) -> None:
+    for handler, resource, allowed in (
+        (transfers.handler, "/transfers", "GET, POST"),
+        (deposits.handler, "/deposits", "POST"),
+        (transfer.handler, "/transfers/{transfer_id}", "GET"),
+    ):
+        path = {"transfer_id": "trf_01K0000000000000000000000Z"}
+        refused = send(handler, event("DELETE", resource, caller=principal(ANN), path=path))
+        assert (refused.status, refused.headers["allow"]) == (405, [allowed])
+
+
+def test_one_is_for_its_parties_and_admins(world: World) -> None:
+    made = post(BODY).json
+    assert one(made["id"], BOB).status == 200
+    assert one(made["id"], EVE, "admin").json["source"]["id"] == ANN_ACCOUNT
+    for hidden in (one(made["id"], EVE), one(made["id"], EVE, "arbiter"), one("trf_1"), one("trf_" + "0" * 26)):
+        assert (hidden.status, hidden.code) == (404, "not_found")
+
+
+def test_a_payee_never_sees_the_payers_account(world: World) -> None:
+    made = post(BODY).json
+    for text in (one(made["id"], BOB).text, listed(BOB).text):
+        assert made["id"] in text
+        assert ANN_ACCOUNT not in text
+
+
+def test_a_deposit_is_accepted(world: World) -> None:
+    first = post(DEPOSIT, to="/deposits")
+    assert (first.status, first.json["kind"], first.json["status"]) == (202, "deposit", "pending")
+    assert first.headers["location"] == [f"/v1/transfers/{first.json['id']}"]
+    again = post(DEPOSIT, to="/deposits")
+    assert (again.status, again.text) == (first.status, first.text)
+    assert again.headers["idempotent-replayed"] == ["true"]
+    by_bank = post(DEPOSIT | {"source": {"bank_account_id": BANK}, "description": "x"}, "key-2", to="/deposits")
+    assert by_bank.json["source"]["type"] == "bank_account"
+    assert one(first.json["id"]).json == first.json
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DEPOSIT | {"source": {}},
+        DEPOSIT | {"source": {"card_id": CARD, "bank_account_id": BANK}},
+        DEPOSIT | {"source": {"card_id": BANK}},
+        DEPOSIT | {"account_id": "x"},
+        DEPOSIT | {"amount": 0},
+        DEPOSIT | {"metadata": {}},
+        {name: value for name, value in DEPOSIT.items() if name != "account_id"},
+    ],
+)
+def test_a_bad_deposit_is_refused(world: World, body: dict[str, Any]) -> None:
+    assert post(body, to="/deposits").code == "validation_failed"
+    assert world.table.items() == []
+
+
+def test_lists_page_by_cursor(world: World) -> None:
+    made = []
+    for n in range(3):
+        world.clock.advance(seconds=1)
+        made.append(post(BODY, f"key-{n}").json["id"])
+    first = listed(limit="2").json
+    assert [each["id"] for each in first["data"]] == made[:0:-1]
+    second = listed(limit="2", cursor=first["next_cursor"]).json
+    assert ([each["id"] for each in second["data"]], second["next_cursor"]) == (made[:1], None)
+    assert listed(BOB, cursor=first["next_cursor"], limit="2").code == "invalid_cursor"
+    assert listed(cursor=first["next_cursor"], status="completed").code == "invalid_cursor"
+    assert listed(EVE).json == {"data": [], "next_cursor": None}
+
+
+def test_filters_reach_the_list(world: World) -> None:
+    transfer_id = post(BODY | {"destination": {"email": " Bob@Example.com"}}, "t").json["id"]
+    world.clock.advance(seconds=10)
+    deposit_id = post(DEPOSIT | {"amount": 7}, "d", to="/deposits").json["id"]
+
+    def ids(**query: str) -> list[str]:
+        return [each["id"] for each in listed(**query).json["data"]]
+
+    assert ids() == [deposit_id, transfer_id]
+    assert ids(kind="deposit") == [deposit_id]
+    assert ids(status="completed") == [transfer_id]
+    assert ids(counterparty=" BOB@example.com") == [transfer_id]
+    assert ids(counterparty=BOB) == [transfer_id]
+    assert ids(counterparty="+15551234567") == []
+    assert ids(min_amount="8") == [transfer_id]
+    assert ids(max_amount="7") == [deposit_id]
+    assert ids(idempotency_key="d") == [deposit_id]
+    assert ids(idempotency_key="t") == [transfer_id]
+    assert ids(idempotency_key="t", kind="deposit") == []
+    assert ids(idempotency_key="unknown") == []
+    assert ids(account_id=BOB_ACCOUNT) == []
+    assert ids(account_id=ANN_SAVINGS) == []
+    assert ids(**{"from": "2026-11-21T10:30:05+01:00"}) == [deposit_id]
+    assert ids(to="2026-11-21T09:30:05Z") == [transfer_id]
+    assert [each["id"] for each in listed(BOB, idempotency_key="t").json["data"]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("account_id", "acc_1"),
+        ("account_id", ""),
+        ("kind", "gift"),
+        ("status", "done"),
+        ("status", ""),
+        ("from", "yesterday"),
+        ("from", "2026-11-21"),
+        ("to", "2026-11-21T10:00:00"),
+        ("from_", "2026-11-21T10:00:00Z"),
+        ("counterparty", "bob"),
+        ("counterparty", ""),
+        ("counterparty", ANN_ACCOUNT),
+        ("min_amount", "1.0"),
+        ("min_amount", "-1"),
+        ("max_amount", "1_0"),
+        ("max_amount", "9" * 16),
+        ("idempotency_key", ""),
+        ("idempotency_key", "x" * 256),
+        ("idempotency_key", "ü"),
+        ("idempotency_key", "x\n"),
+        ("limit", "0"),
+        ("limit", "101"),
+        ("sort", "asc"),
+    ],
+)
+def test_a_filter_that_means_nothing_is_refused_not_dropped(world: World, name: str, value: str) -> None:
+    refused = listed(**{name: value})
+    assert (refused.status, refused.code) == (400, "validation_failed")
+    assert refused.json["errors"][0]["pointer"] == f"/query/{name}"
+
+
+def test_a_fault_in_another_room_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(request: Any) -> Any:
+        raise TaskFailed("accounts-authorize-transfer")
+
+    monkeypatch.setattr(world.service, "_authorize_transfer", down)
+    refused = post(BODY)
+    assert (refused.status, refused.code) == (503, "unavailable")
+    assert world.table.items() == []

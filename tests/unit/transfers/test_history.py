@@ -1,0 +1,241 @@
+"""What a user sees of transfers: one, many, and nothing that is somebody else's."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from common import clock
+from common.errors import Problem
+from common.tasks import Destination
+
+from functions.transfers import service
+from functions.transfers.domain import Filter, Transfer
+from tests.unit.transfers.fakes import (
+    ANN,
+    ANN_ACCOUNT,
+    ANN_SAVINGS,
+    BOB,
+    BOB_ACCOUNT,
+    BOB_EMAIL,
+    EVE,
+    EVE_ACCOUNT,
+    World,
+    body_of,
+    origin_of,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def ids_of(world: World, user: str, narrowed: Filter = Filter(), **options: Any) -> list[str]:  # noqa: B008 (frozen)
+    """The ids of a user's whole list, page by page."""
+    return [transfer.id for transfer in walk(world, user, narrowed, **options)]
+
+
+def walk(
+    world: World, user: str, narrowed: Filter, *, limit: int = 100, scopes: list[str] | None = None
+) -> Iterator[Transfer]:
+    after = None
+    while True:
+        page, after = world.service.transfers(user, narrowed, limit, after, scopes)
+        assert len(page) <= limit
+        yield from page
+        if after is None:
+            return
+
+
+def sent(world: World, key: str, **options: Any) -> str:
+    world.clock.advance(seconds=10)
+    return str(body_of(world.send(key, **options).answer)["id"])
+
+
+def test_parties_and_admins_see_a_transfer_and_nobody_else(world: World) -> None:
+    transfer_id = sent(world, "1")
+    assert world.service.transfer(transfer_id, ANN, is_admin=False).id == transfer_id
+    assert world.service.transfer(transfer_id, BOB, is_admin=False).id == transfer_id
+    assert world.service.transfer(transfer_id, EVE, is_admin=True).id == transfer_id
+    for stranger, unknown in ((EVE, transfer_id), (ANN, "trf_01K0000000000000000000000Z")):
+        with pytest.raises(Problem) as hidden:
+            world.service.transfer(unknown, stranger, is_admin=False)
+        assert hidden.value.code == "not_found"
+
+
+def test_ids_show_only_where_they_are_yours_or_you_named_them(world: World) -> None:
+    sent(world, "1")
+    sent(world, "2", destination=Destination(email=BOB_EMAIL))
+    by_account, by_email = [Transfer.of(item) for item in world.records()]
+    assert by_account.seen_by(ANN)["destination"]["id"] == BOB_ACCOUNT
+    assert by_email.seen_by(ANN)["destination"] == {
+        "type": "account",
+        "id": None,
+        "alias": BOB_EMAIL,
+        "display_name": "Bob B.",
+    }
+    for transfer in (by_account, by_email):
+        assert ANN_ACCOUNT not in json.dumps(transfer.seen_by(BOB))
+        assert transfer.seen_by(BOB)["destination"]["id"] == BOB_ACCOUNT
+        assert BOB_ACCOUNT in json.dumps(transfer.seen_by(EVE, is_admin=True))
+        assert ANN_ACCOUNT in json.dumps(transfer.seen_by(EVE, is_admin=True))
+
+
+def test_why_a_payer_was_declined_is_not_told_to_the_payee(world: World) -> None:
+    world.ledger.decline = "insufficient_funds"
+    sent_id = body_of(world.send().answer)["transfer_id"]
+    declined = world.service.transfer(sent_id, BOB, is_admin=False)
+    assert declined.seen_by(BOB)["decline_code"] is None
+    assert declined.seen_by(ANN)["decline_code"] == "insufficient_funds"
+    assert declined.seen_by(EVE, is_admin=True)["decline_code"] == "insufficient_funds"
+    assert declined.seen_by(ANN)["completed_at"] is None
+
+
+def test_lists_are_the_callers_own_newest_first(world: World) -> None:
+    first, second = sent(world, "1"), sent(world, "2")
+    third = sent(world, "3", caller=EVE, source=EVE_ACCOUNT)
+    assert ids_of(world, ANN) == [second, first]
+    assert ids_of(world, BOB) == [third, second, first]
+    assert ids_of(world, EVE) == [third]
+    assert ids_of(world, "usr_01K0000000000000000000000Z") == []
+
+
+def test_a_transfer_to_yourself_is_listed_once(world: World) -> None:
+    own = sent(world, "1", destination=Destination(account_id=ANN_SAVINGS))
+    other = sent(world, "2")
+    assert ids_of(world, ANN) == [other, own]
+    assert ids_of(world, ANN, limit=1) == [other, own]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_pages_are_the_list_in_parts(world: World, limit: int) -> None:
+    made = [sent(world, f"{n}", source=(ANN_ACCOUNT, ANN_SAVINGS)[n % 2]) for n in range(5)]
+    made += [sent(world, "in", caller=BOB, source=BOB_ACCOUNT, destination=Destination(account_id=ANN_ACCOUNT))]
+    made += [sent(world, "own", destination=Destination(account_id=ANN_SAVINGS))]
+    assert ids_of(world, ANN, limit=limit) == made[::-1]
+    savings = Filter(account_id=ANN_SAVINGS)
+    assert ids_of(world, ANN, savings, limit=limit) == [made[6], made[3], made[1]]
+
+
+def test_a_full_last_page_has_no_next(world: World) -> None:
+    for n in range(4):
+        sent(world, f"{n}")
+    page, after = world.service.transfers(ANN, Filter(), 4, None, None)
+    assert (len(page), after) == (4, None)
+
+
+def test_a_hundred_and_one_come_in_two_pages(world: World) -> None:
+    made = [sent(world, f"{n}") for n in range(101)]
+    assert ids_of(world, ANN, limit=100) == made[::-1]
+
+
+def test_a_page_looks_at_a_bounded_number_and_says_where_to_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_EXAMINED_A_PAGE", 3)
+    rare = sent(world, "rare", amount=7)
+    for n in range(8):
+        sent(world, f"{n}")
+    page, after = world.service.transfers(ANN, Filter(max_amount=7), 10, None, None)
+    assert page == []
+    assert after is not None
+    assert ids_of(world, ANN, Filter(max_amount=7)) == [rare]
+
+
+class Case:
+    """Five transfers that differ in what filters look at."""
+
+    def __init__(self, world: World) -> None:
+        self.small = sent(world, "small", amount=1)
+        self.middle = sent(world, "middle", amount=50, destination=Destination(email=BOB_EMAIL))
+        world.ledger.decline = "account_frozen"
+        world.clock.advance(seconds=10)
+        self.declined = body_of(world.send("declined", amount=100, source=ANN_SAVINGS).answer)["transfer_id"]
+        world.ledger.decline = ""
+        self.received = sent(
+            world, "in", amount=60, caller=EVE, source=EVE_ACCOUNT, destination=Destination(account_id=ANN_ACCOUNT)
+        )
+        world.clock.advance(seconds=10)
+        self.deposit = body_of(world.deposit("deposit", amount=60).answer)["id"]
+        self.times = [transfer.created_at for transfer in map(Transfer.of, world.records())]
+
+
+ALL = ("deposit", "received", "declined", "middle", "small")
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "expected"),
+    [
+        (Filter(), ALL),
+        (Filter(account_id=ANN_ACCOUNT), ("deposit", "received", "middle", "small")),
+        (Filter(account_id=ANN_SAVINGS), ("declined",)),
+        (Filter(account_id=BOB_ACCOUNT), ()),
+        (Filter(kind="deposit"), ("deposit",)),
+        (Filter(kind="payment"), ()),
+        (Filter(status="completed"), ("received", "middle", "small")),
+        (Filter(status="declined"), ("declined",)),
+        (Filter(status="pending"), ("deposit",)),
+        (Filter(status="voided"), ()),
+        (Filter(counterparty=BOB), ("declined", "middle", "small")),
+        (Filter(counterparty=BOB_EMAIL), ("middle",)),
+        (Filter(counterparty=EVE), ("received",)),
+        (Filter(counterparty=ANN), ("deposit",)),
+        (Filter(counterparty="nobody@example.com"), ()),
+        (Filter(min_amount=60), ("deposit", "received", "declined")),
+        (Filter(max_amount=59), ("middle", "small")),
+        (Filter(min_amount=50, max_amount=60), ("deposit", "received", "middle")),
+        (Filter(min_amount=61, max_amount=60), ()),
+        (Filter(status="completed", counterparty=BOB, min_amount=2), ("middle",)),
+    ],
+)
+def test_every_filter_holds(world: World, narrowed: Filter, expected: tuple[str, ...]) -> None:
+    case = Case(world)
+    assert ids_of(world, ANN, narrowed) == [getattr(case, name) for name in expected]
+    assert ids_of(world, ANN, narrowed, limit=1) == [getattr(case, name) for name in expected]
+
+
+def test_from_is_inclusive_and_to_exclusive(world: World) -> None:
+    case = Case(world)
+    times = case.times
+    assert ids_of(world, ANN, Filter(from_=times[1], to=times[3])) == [case.declined, case.middle]
+    assert ids_of(world, ANN, Filter(to=times[0])) == []
+    assert ids_of(world, ANN, Filter(from_=times[4])) == [case.deposit]
+    assert ids_of(world, ANN, Filter(from_=times[3], to=times[1])) == []
+
+
+def test_times_before_the_epoch_and_at_the_end_of_time_are_no_trouble(world: World) -> None:
+    case = Case(world)
+    everything = Filter(from_="1000-01-01T00:00:00.000Z", to="9999-12-31T23:59:59.999Z")
+    assert ids_of(world, ANN, everything) == [getattr(case, name) for name in ALL]
+    assert ids_of(world, ANN, Filter(to="1000-01-01T00:00:00.000Z")) == []
+    assert ids_of(world, ANN, Filter(from_="9999-12-31T23:59:59.999Z")) == []
+
+
+@pytest.mark.parametrize("millisecond", range(0, 1000, 37))
+def test_a_boundary_falls_between_milliseconds(world: World, millisecond: int) -> None:
+    world.clock.at = datetime.fromisoformat(f"2026-11-21T09:30:00.{millisecond:03}+00:00")
+    transfer_id = body_of(world.send("1").answer)["id"]
+    at = clock.timestamp(world.clock.at)
+    world.clock.advance(milliseconds=1)
+    after = clock.timestamp(world.clock.at)
+    assert ids_of(world, ANN, Filter(from_=at, to=after)) == [transfer_id]
+    assert ids_of(world, ANN, Filter(to=at)) == []
+    assert ids_of(world, ANN, Filter(from_=after)) == []
+
+
+def test_an_idempotency_key_finds_what_it_is_bound_to(world: World) -> None:
+    transfer_id = sent(world, "same")
+    world.clock.advance(seconds=10)
+    deposit_id = body_of(world.deposit("same").answer)["id"]
+    sent(world, "other")
+    scopes = [
+        origin_of(ANN, "/v1/transfers", "same", {}).idempotency.scope,
+        origin_of(ANN, "/v1/deposits", "same", {}).idempotency.scope,
+    ]
+    assert ids_of(world, ANN, scopes=scopes) == [deposit_id, transfer_id]
+    assert ids_of(world, ANN, scopes=scopes, limit=1) == [deposit_id, transfer_id]
+    assert ids_of(world, ANN, Filter(kind="transfer"), scopes=scopes) == [transfer_id]
+    assert ids_of(world, ANN, scopes=[origin_of(ANN, "/v1/transfers", "unused", {}).idempotency.scope]) == []
+    assert ids_of(world, ANN, scopes=[]) == []
