@@ -62,10 +62,10 @@ template:
 	@$(BIN)/python -m pytest tests/template -m "not build"
 
 unit:
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit -n 2
 
-test: ## every test there is, on a platform of its own
-	@$(MAKE) --no-print-directory check
+test: env ## every test there is, on a platform of its own
+	@$(MAKE) --no-print-directory --output-sync=target -j2 lint types imports template
 	@$(MAKE) --no-print-directory fast
 	@$(MAKE) --no-print-directory e2e
 
