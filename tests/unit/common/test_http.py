@@ -337,7 +337,7 @@ def test_a_malformed_id_in_a_path_is_not_found() -> None:
         return send(reading.handler, event("GET", "/accounts/{account_id}", path={"account_id": account})).status
 
     assert status(ACCOUNT["account_id"]) == 200
-    for malformed in ("acc_1", "trf_01K0000000000000000000000A", "acc_01k0000000000000000000000a", "acc_" + "Z" * 26):
+    for malformed in ("\x00", "a b/c", "acc_1", "trf_01K0000000000000000000000A", "acc_01k0000000000000000000000a", "acc_" + "Z" * 26):
         assert status(malformed) == 404
     cookies = {"Cookie": "remit_refresh=abc=; other=1"}
     answer = send(reading.handler, event("GET", "/accounts/{account_id}", path=ACCOUNT, headers=cookies))

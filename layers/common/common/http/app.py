@@ -253,7 +253,8 @@ class Api:
         event = self._app.current_event
         resource = event.resource
         allowed = sorted(method for method, path in self._routes if path == resource)
-        if not allowed:
+        # The method may be right and the path's id such that no route matches it.
+        if not allowed or event.http_method in allowed:
             return self._problem(Problem("not_found"))
         return self._problem(Problem("method_not_allowed"), {"Allow": ", ".join(allowed)})
 
