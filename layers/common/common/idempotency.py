@@ -15,6 +15,7 @@ from common.errors import Problem
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+_NEVER_KEPT = ("pin", "cvv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class Idempotency:
 
 
 def key_of(caller: str, method: str, path: str, key: str, body: Mapping[str, Any], secret: bytes) -> Idempotency:
-    """The idempotency of one request. The PIN is left out of the fingerprint: it may change between two tries."""
+    """The idempotency of one request. What must not be kept in any form is left out of the fingerprint."""
     scope = hashlib.sha256("\n".join((caller, method, path, key)).encode()).hexdigest()
-    canonical = json.dumps({name: value for name, value in body.items() if name != "pin"}, sort_keys=True)
+    canonical = json.dumps({name: value for name, value in body.items() if name not in _NEVER_KEPT}, sort_keys=True)
     return Idempotency(scope, digest(secret, "request", canonical))
 
 

@@ -128,6 +128,13 @@ def test_amounts_at_the_bounds_pass(amount: int) -> None:
         ("metadata", {"k": "v" * 501}),
         ("metadata", {str(n): "v" for n in range(51)}),
         ("metadata", []),
+        ("description", "a\u202eb"),
+        ("name", "\u2066x"),
+        ("email", "..@x.com"),
+        ("email", ".a@x.com"),
+        ("email", "a..b@x.com"),
+        ("email", "\u212a@x.com"),
+        ("email", "a@x-.com"),
         ("amount_", 5),
     ],
 )
@@ -161,6 +168,12 @@ def test_what_is_cleaned_up() -> None:
 def test_what_is_not_json(text: str) -> None:
     answer = post(text, headers={"Content-Type": "application/json"})
     assert (answer.status, answer.code) == (400, "malformed_json")
+
+
+def test_a_body_that_is_not_base64_after_all() -> None:
+    request = event("POST", "/public/{account_id}", body="x", path=ACCOUNT)
+    request |= {"body": "!!!", "isBase64Encoded": True}
+    assert send(api.handler, request).code == "malformed_json"
 
 
 @pytest.mark.parametrize("text", ["[]", "5", '"x"', "null", "true"])
@@ -337,7 +350,16 @@ def test_a_malformed_id_in_a_path_is_not_found() -> None:
         return send(reading.handler, event("GET", "/accounts/{account_id}", path={"account_id": account})).status
 
     assert status(ACCOUNT["account_id"]) == 200
-    for malformed in ("\x00", "a b/c", "acc_1", "trf_01K0000000000000000000000A", "acc_01k0000000000000000000000a", "acc_" + "Z" * 26):
+    for malformed in (
+        "\x00",
+        ACCOUNT["account_id"] + "\n",
+        ACCOUNT["account_id"] + "/",
+        "a b/c",
+        "acc_1",
+        "trf_01K0000000000000000000000A",
+        "acc_01k0000000000000000000000a",
+        "acc_" + "Z" * 26,
+    ):
         assert status(malformed) == 404
     cookies = {"Cookie": "remit_refresh=abc=; other=1"}
     answer = send(reading.handler, event("GET", "/accounts/{account_id}", path=ACCOUNT, headers=cookies))
@@ -349,7 +371,13 @@ def test_only_the_applications_own_origin_may_read_an_answer() -> None:
     own = post(GOOD, headers={"Origin": "https://app.remit.example"}).headers
     assert own["access-control-allow-origin"] == ["https://app.remit.example"]
     assert "Request-Id" in own["access-control-expose-headers"][0]
-    assert "access-control-allow-origin" not in post(GOOD, headers={"Origin": "https://evil.example"}).headers
+    other = post(GOOD, headers={"Origin": "https://evil.example"}).headers
+    assert "access-control-allow-origin" not in other
+    assert other["vary"] == own["vary"] == ["Origin"]
+
+
+def test_a_401_says_how_to_authenticate() -> None:
+    assert send(api.handler, event("GET", "/admins")).headers["www-authenticate"] == ["Bearer"]
 
 
 def test_every_problem_has_an_error_status() -> None:

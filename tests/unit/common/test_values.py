@@ -118,7 +118,9 @@ def test_a_cursor_is_good_for_its_caller_list_and_filters_only(position: str) ->
             cursors.decode(cursor)
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "!!!!", "AAAAAAAAAAA", "\u00e9", "A" * 1000, "YWJjZGVmZ2hpamts"])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "!!!!", "AAAAAAAAAAA", "\u00e9", "A" * 1000, "A" * 2000, "YWJjZGVmZ2hpamts"]
+)
 def test_broken_cursors(cursor: str) -> None:
     with pytest.raises(Problem, match="invalid_cursor"):
         Cursors("usr_1", "/v1/transfers", {}).decode(cursor)
@@ -130,12 +132,13 @@ def test_no_position_is_no_cursor() -> None:
     assert cursors.decode(None) is None
 
 
-def test_the_fingerprint_leaves_the_pin_out_and_nothing_else() -> None:
+def test_the_fingerprint_leaves_out_what_is_never_kept_and_nothing_else() -> None:
     def fingerprint(body: dict[str, object], secret: bytes = b"k") -> str:
         return key_of("usr_1", "POST", "/v1/transfers", "key", body, secret).fingerprint
 
     first = fingerprint({"amount": 5, "currency": "USD", "pin": "123456"})
     assert fingerprint({"currency": "USD", "amount": 5, "pin": "654321"}) == first
+    assert fingerprint({"currency": "USD", "amount": 5, "cvv": "111"}) == first
     assert fingerprint({"currency": "USD", "amount": 6}) != first
     assert fingerprint({"currency": "USD", "amount": 5}, b"other") != first
 

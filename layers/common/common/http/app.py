@@ -196,7 +196,7 @@ class Api:
             route = _Route(endpoint, body, query, public, roles or frozenset(), moves_money, idempotent or moves_money)
             self._routes[method, path] = route
             rule = path.replace("{", "<").replace("}", ">")
-            self._app.route(rule, method)(lambda **parameters: self._serve(route, parameters))
+            self._app.route(rule, method)(lambda **_: self._serve(route))
             return endpoint
 
         return register
@@ -230,9 +230,8 @@ class Api:
         meter.flush_metrics()
         return response
 
-    def _serve(self, route: _Route, parameters: Mapping[str, str]) -> Response[Any]:
-        reply = route.endpoint(_check(route, self._app.current_event, parameters))
-        return self._response(reply)
+    def _serve(self, route: _Route) -> Response[Any]:
+        return self._response(route.endpoint(_check(route, self._app.current_event)))
 
     def _response(self, reply: Reply) -> Response[Any]:
         headers: dict[str, str | list[str]] = {
@@ -270,6 +269,8 @@ class Api:
         instance = self._app.current_event.request_context.path or self._app.current_event.path
         answer = problem_answer(problem, instance=instance, trace_id=self._request_id)
         extra = dict(headers or {})
+        if problem.kind.status == 401:
+            extra["WWW-Authenticate"] = "Bearer"
         if problem.retry_after is not None:
             extra["Retry-After"] = str(problem.retry_after)
         return self._response(Reply(answer.status, answer.body, extra, content_type=PROBLEM))
@@ -279,7 +280,7 @@ def _cross_origin(event: APIGatewayProxyEvent) -> dict[str, str]:
     """What lets the web application's own origin, and no other, read an answer; the gateway answers the preflight."""
     origin = config().allowed_origin
     if event.headers.get("origin") != origin:
-        return {}
+        return {"Vary": "Origin"}
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
@@ -288,7 +289,7 @@ def _cross_origin(event: APIGatewayProxyEvent) -> dict[str, str]:
     }
 
 
-def _check(route: _Route, event: APIGatewayProxyEvent, parameters: Mapping[str, str]) -> Request[Any, Any]:
+def _check(route: _Route, event: APIGatewayProxyEvent) -> Request[Any, Any]:
     """The contract's order of checks, from 401 to validation. Raises Problem."""
     principal = _principal(event)
     if principal is None and not route.public:
@@ -328,7 +329,8 @@ def _check(route: _Route, event: APIGatewayProxyEvent, parameters: Mapping[str, 
         cookies=_cookies(headers),
         headers=headers,
         _principal=principal,
-        _path_parameters=parameters,
+        # As the gateway matched them: the resolver's own pattern lets a last newline or slash pass.
+        _path_parameters=event.path_parameters or {},
     )
 
 
@@ -347,7 +349,10 @@ def _principal(event: APIGatewayProxyEvent) -> Principal | None:
 
 def _raw_body(event: APIGatewayProxyEvent) -> bytes:
     body = event.get("body") or ""
-    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    try:
+        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    except ValueError as error:
+        raise Problem("malformed_json") from error
     if len(raw) > MAX_BODY:
         raise Problem("body_too_large", f"The body may have {MAX_BODY} bytes.")
     return raw

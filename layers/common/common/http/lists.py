@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from common.errors import Problem
 
+_LONGEST = 1024
+
 
 class Page(NamedTuple):
     """One page: its items, and the position after which the next begins (None where this was the last)."""
@@ -45,6 +47,8 @@ class Cursors:
         """The position a cursor stands for. Raises Problem `invalid_cursor`."""
         if cursor is None:
             return None
+        if len(cursor) > _LONGEST:
+            raise Problem("invalid_cursor")
         try:
             raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             position = raw[8:].decode()
