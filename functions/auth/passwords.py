@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
-import unicodedata
 from functools import cache
 from pathlib import Path
 
 import bcrypt
+
+from functions.auth.domain.passwords import canonical
 
 COST = 12
 _BCRYPT_READS = 72
@@ -39,9 +40,11 @@ class BcryptPasswords:
 
 
 def _readable(password: str) -> bytes:
-    # Keyboards compose accents differently; NFKC makes one text of them.
-    raw = unicodedata.normalize("NFKC", password).encode()
-    return raw if len(raw) <= _BCRYPT_READS else base64.b64encode(hashlib.sha256(raw).digest())
+    raw = canonical(password).encode()
+    # bcrypt repeats what it reads, a NUL in between: to it "a" and "a\0a" are one.
+    if len(raw) <= _BCRYPT_READS and b"\0" not in raw:
+        return raw
+    return base64.b64encode(hashlib.sha256(raw).digest())
 
 
 @cache

@@ -1,6 +1,7 @@
-"""What mails say: a subject, a text and an HTML part. Whatever comes from people is escaped in HTML and never stands in
-a subject."""
+"""What mails say: a subject, a text and an HTML part. Whatever comes from people is escaped in HTML, never stands in a
+subject, and makes no link: anybody may register somebody else's address under any name."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,8 +13,10 @@ from common.money import format_amount
 from functions.mail.domain import Entry, Kind
 
 _LISTED = 100
+# What mail programs make a link of: an address with its scheme, and a host's name without one.
+_LINK = re.compile(r"://|\w[.\u3002\uff0e\uff61]\w{2}")
 _TEXT = Template("""\
-Hello $first_name,
+$greeting,
 
 $body
 
@@ -25,7 +28,7 @@ _HTML = Template("""\
 <html lang="en">
 <head><meta charset="utf-8"><title>$subject</title></head>
 <body style="font-family: sans-serif; line-height: 1.5; max-width: 36em; margin: 2em auto; padding: 0 1em">
-<p>Hello $first_name,</p>
+<p>$greeting,</p>
 $body
 <p style="color: #666; font-size: small">Remit<br>
 You get this mail because you have an account with us. We never ask for your password.</p>
@@ -62,7 +65,7 @@ def letter(kind: Kind, first_name: str, entries: Sequence[Entry]) -> Letter:
         return _letter("Welcome to Remit", first_name, told, f"<p>{told}</p>")
     verb, preposition = ("sent", "to") if kind == "transfer_sent" else ("received", "from")
     lines = [
-        f"{format_amount(entry.amount, entry.currency)} {preposition} {entry.counterpart}, {_moment(entry.at)}"
+        f"{format_amount(entry.amount, entry.currency)} {preposition} {_counterpart(entry)}, {_moment(entry.at)}"
         for entry in sorted(entries, key=lambda entry: entry.at)
     ]
     if len(lines) == 1:
@@ -80,11 +83,16 @@ def letter(kind: Kind, first_name: str, entries: Sequence[Entry]) -> Letter:
 
 
 def _letter(subject: str, first_name: str, text: str, html: str) -> Letter:
+    greeting = "Hello" if _LINK.search(first_name) else f"Hello {first_name}"
     return Letter(
         subject,
-        _TEXT.substitute(first_name=first_name, body=text),
-        _HTML.substitute(subject=escape(subject), first_name=escape(first_name), body=html),
+        _TEXT.substitute(greeting=greeting, body=text),
+        _HTML.substitute(subject=escape(subject), greeting=escape(greeting), body=html),
     )
+
+
+def _counterpart(entry: Entry) -> str:
+    return "another customer" if _LINK.search(entry.counterpart) else entry.counterpart
 
 
 def _moment(at: str) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from common.errors import Problem
 from common.events import Event
 from common.http.lists import Page, take
+from common.idempotency import Idempotency
 
 from functions.notifications.domain import Notification, notifications
 
@@ -41,6 +42,13 @@ class Store(Protocol):
         answers those: id -> whether it exists."""
         ...
 
+    def bind(self, key: Idempotency, newest: str) -> str | None:
+        """Binds an idempotency key to the newest notification that it marks; answers what it was bound to before.
+
+        Raises Problem `idempotency_key_reused`.
+        """
+        ...
+
 
 class Service:
     """The use cases of the inbox."""
@@ -61,16 +69,36 @@ class Service:
         found = self._store.list(user_id, newer_than=after, older_than=position, read=read, at_least=limit + 1)
         return Inbox(take(((each.id, each) for each in found), limit), unread)
 
-    def read(self, user_id: str, notification_id: str) -> None:
-        """Marks one as read; once it is, again changes nothing. Raises Problem `not_found`."""
+    def read(self, user_id: str, notification_id: str, key: Idempotency | None = None) -> bool:
+        """Marks one as read; once it is, again changes nothing. Answers whether `key` was used before.
+
+        Raises Problem `not_found` and `idempotency_key_reused`.
+        """
         refused = self._store.mark_read(user_id, [notification_id])
         if refused.get(notification_id) is False:
             raise Problem("not_found")
+        return key is not None and self._store.bind(key, notification_id) is not None
 
-    def read_all(self, user_id: str) -> None:
-        """Marks as read what is unread now; what arrives meanwhile stays unread."""
+    def read_all(self, user_id: str, key: Idempotency | None = None) -> bool:
+        """Marks as read what is unread now; what arrives meanwhile stays unread.
+
+        A key used again marks only what was there at its first use. Answers whether that is so. Raises Problem
+        `idempotency_key_reused`.
+        """
+        everything = self._store.list(user_id, newer_than=None, older_than=None, read=None, at_least=1)
+        newest = next((each.id for each in everything), "")
+        before = self._store.bind(key, newest) if key else None
+        if before is not None:
+            newest = before
+        if newest:
+            self._mark_up_to(user_id, newest)
+        return before is not None
+
+    def _mark_up_to(self, user_id: str, newest: str) -> None:
+        # No id lies between an id and itself with a tilde: the bound takes the newest in.
+        unread = self._store.list(user_id, newer_than=None, older_than=f"{newest}~", read=False, at_least=_CHUNK)
         chunk: list[str] = []
-        for each in self._store.list(user_id, newer_than=None, older_than=None, read=False, at_least=_CHUNK):
+        for each in unread:
             chunk.append(each.id)
             if len(chunk) == _CHUNK:
                 self._mark(user_id, chunk)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from common.dynamo import ABSENT, Cancelled, Put, Table, Update
+from common.dynamo import ABSENT, Cancelled, ConditionFailed, Put, Table, Update
+from common.idempotency import Idempotency
 
 from functions.notifications.domain import Notification
 
@@ -63,6 +64,21 @@ class DynamoStore:
                 raise
             return refused
         return {}
+
+    def bind(self, key: Idempotency, newest: str) -> str | None:
+        """Binds an idempotency key to the newest notification that it marks; answers what it was bound to before.
+
+        Raises Problem `idempotency_key_reused`.
+        """
+        item = {"pk": f"K#{key.scope}", "sk": "K", "fingerprint": key.fingerprint, "newest": newest}
+        try:
+            self._table.put(item, ABSENT)
+        except ConditionFailed as bound:
+            if bound.old is None:
+                raise
+            key.check(bound.old["fingerprint"])
+            return str(bound.old["newest"])
+        return None
 
 
 def _pk(user_id: str) -> str:

@@ -88,6 +88,11 @@ class Transfer:
         """The user whose account is paid; None where the money goes outside."""
         return self.destination.owner_id if self.destination.type == "account" else None
 
+    @property
+    def weight(self) -> int:
+        """What a page has to carry of it: one, and one more for each KiB of its metadata as it is rendered."""
+        return 1 + len(render(dict(self.metadata))) // 1024
+
     def is_party(self, user_id: str) -> bool:
         """Whether this is a transfer of theirs."""
         return user_id in (self.source.owner_id, self.destination.owner_id, self.initiated_by)
@@ -237,6 +242,11 @@ class Filter:
         source, destination = transfer.source, transfer.destination
         others = [other for own, other in ((source, destination), (destination, source)) if own.owner_id == user_id]
         return any(self.counterparty in (other.owner_id, other.alias) for other in others)
+
+    @property
+    def is_of_time_only(self) -> bool:
+        """Whether nearly everything within `id_range` passes."""
+        return self == Filter(from_=self.from_, to=self.to)
 
     def id_range(self) -> tuple[str, str]:
         """The ids between which everything in the time range lies. Wider than the range by a millisecond or so."""

@@ -24,7 +24,7 @@ class StepFunctions:
         try:
             # One attempt: a second would run the saga a second time.
             reply = client("stepfunctions", attempts=1, read_timeout=_SYNC_SECONDS).start_sync_execution(
-                stateMachineArn=config().state_machine(transfer.kind), input=json.dumps(transfer.saga_input())
+                stateMachineArn=config().state_machine(transfer.kind), input=_input(transfer)
             )
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(transfer, error) from error
@@ -39,7 +39,7 @@ class StepFunctions:
             client("stepfunctions").start_execution(
                 stateMachineArn=config().state_machine(transfer.kind),
                 name=f"{transfer.id}-{attempt}",
-                input=json.dumps(transfer.saga_input()),
+                input=_input(transfer),
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
@@ -47,13 +47,20 @@ class StepFunctions:
         except BotoCoreError as error:
             raise _unavailable(transfer, error) from error
 
-    def resume(self, task_token: str, outcome: dict[str, Any]) -> None:
-        """Hands a waiting step its outcome; a step that waits no longer is left alone."""
+    def resume(self, task_token: str, outcome: dict[str, Any]) -> bool:
+        """Hands a waiting step its outcome; False where it waits no longer, or has been handed one before."""
         try:
             client("stepfunctions").send_task_success(taskToken=task_token, output=json.dumps(outcome))
         except ClientError as error:
             if error.response["Error"]["Code"] not in _TOKEN_IS_OVER:
                 raise
+            return False
+        return True
+
+
+def _input(transfer: Transfer) -> str:
+    # AWS takes 256 KiB of UTF-8. Escaped, four bytes of it would be twelve, and the largest metadata too much.
+    return json.dumps(transfer.saga_input(), ensure_ascii=False)
 
 
 def _unavailable(transfer: Transfer, error: Exception) -> SagaUnavailable:

@@ -50,7 +50,8 @@ class TransferStore:
         try:
             self._table.transact([Put(binding, ABSENT), Put(record, ABSENT)])
         except Cancelled as cancelled:
-            taken = cancelled.reasons[0].old
+            # A key that another request is at work on says nothing of itself, and then only the record is refused.
+            taken = cancelled.reasons[0].old or self._table.get((binding["pk"], "K"))
             if taken is None:
                 raise
             # Our own id there: the write had succeeded and only its reply was lost.
@@ -106,6 +107,9 @@ class TransferStore:
 
     def history(self, user_id: str, first_id: str, last_id: str, chunk: int) -> Iterator[Transfer]:
         """The transfers of a user with ids in between (inclusive), newest first, read `chunk` (1..100) at a time."""
+        if first_id > last_id:
+            # AWS refuses a BETWEEN whose bounds are the wrong way round.
+            return
         between = (f"T#{first_id}", f"T#{last_id}")
         lists = (
             self._table.query(user_id, between=between, index=index, limit=chunk, descending=True)

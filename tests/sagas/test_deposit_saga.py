@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import yaml
 from common import clock, ids
 from common.aws import client
 from common.config import config
@@ -15,9 +16,11 @@ from common.idempotency import Idempotency
 from common.tasks import Party
 
 from functions.transfers.domain import Transfer, due_first
+from functions.transfers.rail import answer_to
 from functions.transfers.store import TransferStore
 from tests.sagas.machine import Execution, Machine, deployed
 from tests.sagas.rooms import Ledger, Rooms, deliver
+from tests.support.tables import ROOT, template
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 ANN = "usr_01K0000000000000000000000A"
@@ -193,3 +196,13 @@ def test_two_executions_end_alike(machine: Machine, store: TransferStore, ledger
     first, second = run(machine, transfer), run(machine, transfer)
     assert first.output == second.output
     assert len(ledger.posted) == 1
+
+
+def test_a_rails_answer_that_was_dropped_comes_again_in_time() -> None:
+    resources = template()["Resources"]
+    saga = yaml.safe_load((ROOT / "statemachines" / "deposit.asl.yaml").read_text())
+    again = resources["RailQueue"]["Properties"]["VisibilityTimeout"]
+    slowest = answer_to("card", "0259")
+    assert slowest is not None
+    assert resources["TransfersRailAnswer"]["Properties"]["Timeout"] < again
+    assert slowest.seconds + 2 * again < saga["States"]["Submit"]["TimeoutSeconds"]

@@ -186,6 +186,7 @@ class MemoryTable(Table):
         descending: bool = False,
         where: Where = (),
     ) -> Iterator[Item]:
+        _require(between is None or between[0] <= between[1], "a BETWEEN has its lower bound first")
         _require(sum(bound is not None for bound in (begins, between, before, after)) <= 1, "one bound on the sort key")
         _, hash_key, range_key = index or ("", "pk", "sk")
 

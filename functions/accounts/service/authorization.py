@@ -112,7 +112,7 @@ class Authorizer:
                 payee.user_id,
                 payee.display_name,
                 alias=to.email or to.phone,
-                addressed=bool(to.account_id or to.user_id),
+                addressed=to.account_id is not None,
             ),
         )
 

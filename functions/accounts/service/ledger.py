@@ -8,18 +8,10 @@ from common.clock import Clock, timestamp
 from common.errors import Problem
 from common.tasks import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
 
-from functions.accounts.domain import ledger
-from functions.accounts.domain.ledger import (
-    Head,
-    Hold,
-    HoldChange,
-    InboxEntry,
-    Line,
-    Marker,
-    Page,
-    Posting,
-    SystemHead,
-)
+from functions.accounts.domain import holds, ledger, pages
+from functions.accounts.domain.holds import Hold, HoldChange
+from functions.accounts.domain.ledger import Head, Line, Marker, Posting
+from functions.accounts.domain.pages import Page, PageLine, SystemHead
 
 _ATTEMPTS = 8
 
@@ -69,7 +61,7 @@ class Store(Protocol):
     def system_head(self, account_id: str) -> SystemHead | None:
         """A system account's folded balance; None before its first fold."""
 
-    def inbox(self, account_id: str, shard: int) -> Iterator[InboxEntry]:
+    def inbox(self, account_id: str, shard: int) -> Iterator[PageLine]:
         """What waits in one shard of an inbox, lazily."""
 
     def last_page(self, account_id: str) -> Page:
@@ -114,11 +106,11 @@ class Ledger:
 
     def reserve(self, request: Reserve) -> HoldOutcome:
         """Sets money aside, once a transfer. Raises ValueError for what no caller may ask, and Busy."""
-        ledger.check_reserve(request)
+        holds.check_reserve(request)
 
         def attempt() -> HoldOutcome | None:
             hold, heads = self._store.holding(request.transfer_id, [request.account_id])
-            hold = hold or self._store.open_hold(ledger.plan_reserve(request, heads, self._time()))
+            hold = hold or self._store.open_hold(holds.plan_reserve(request, heads, self._time()))
             return hold.answer if hold else None
 
         return self._persist(attempt)
@@ -136,9 +128,9 @@ class Ledger:
                 return HoldOutcome("not_found")
             if hold.status != "open":
                 return hold.answer
-            ledger.check_settle(request, hold)
+            holds.check_settle(request, hold)
             heads = self._store.heads(_ordinary(hold.account_id, request.destination_account_id))
-            change = ledger.plan_settle(request, hold, heads, self._time())
+            change = holds.plan_settle(request, hold, heads, self._time())
             if isinstance(change, str):
                 return HoldOutcome("declined", change)
             resolved = self._store.resolve_hold(change)
@@ -151,12 +143,12 @@ class Ledger:
 
         def attempt() -> HoldOutcome | None:
             hold, _ = self._store.holding(request.transfer_id)
-            hold = hold or self._store.open_hold(ledger.plan_early_release(request.transfer_id, self._time()))
+            hold = hold or self._store.open_hold(holds.plan_early_release(request.transfer_id, self._time()))
             assert hold is not None  # an early release touches no account that could move on
             if hold.status != "open":
                 return hold.answer
             heads = self._store.heads([hold.account_id])
-            resolved = self._store.resolve_hold(ledger.plan_release(hold, heads, self._time()))
+            resolved = self._store.resolve_hold(holds.plan_release(hold, heads, self._time()))
             return resolved.answer if resolved else None
 
         return self._persist(attempt)
@@ -170,19 +162,19 @@ class Ledger:
         def attempt() -> bool | None:
             # The head is read before the inbox: an entry that a page holds already is then either gone from the inbox,
             # or the head has moved on and refuses the next page.
-            head = self._store.system_head(account_id) or ledger.new_system_head(account_id)
+            head = self._store.system_head(account_id) or pages.new_system_head(account_id)
             if head.clean < head.fold:
                 self._store.clear_inbox(self._store.last_page(account_id))
                 return False
             waiting = chain.from_iterable(self._store.inbox(account_id, shard) for shard in shards)
-            entries = list(islice(waiting, ledger.PAGE_LINES))
-            if not entries:
+            lines = list(islice(waiting, pages.PAGE_LINES))
+            if not lines:
                 return True
-            page = ledger.plan_page(head, entries, self._time())
+            page = pages.plan_page(head, lines, self._time())
             if not self._store.add_page(head, page):
                 return None
             self._store.clear_inbox(page)
-            return len(entries) < ledger.PAGE_LINES
+            return len(lines) < pages.PAGE_LINES
 
         while not self._persist(attempt):
             pass

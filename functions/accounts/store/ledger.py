@@ -5,20 +5,9 @@ from typing import Any, Literal
 
 from common.dynamo import ABSENT, Cancelled, ConditionFailed, Item, Key, Put, Table, Update, Where, Write
 
-from functions.accounts.domain.ledger import (
-    Booking,
-    Head,
-    Hold,
-    HoldChange,
-    InboxEntry,
-    Leg,
-    Line,
-    Marker,
-    Page,
-    PageLine,
-    Posting,
-    SystemHead,
-)
+from functions.accounts.domain.holds import Hold, HoldChange
+from functions.accounts.domain.ledger import Booking, Head, InboxEntry, Leg, Line, Marker, Posting
+from functions.accounts.domain.pages import Page, PageLine, SystemHead
 
 _DIRECTIONS: dict[str | None, Where] = {
     "debit": (("posted_change", "<", 0),),
@@ -128,18 +117,10 @@ class LedgerStore:
             clean=head["clean"],
         )
 
-    def inbox(self, account_id: str, shard: int) -> Iterator[InboxEntry]:
+    def inbox(self, account_id: str, shard: int) -> Iterator[PageLine]:
         """What waits in one shard of an inbox, lazily."""
         for item in self._table.query(_inbox_key(account_id, shard)):
-            yield InboxEntry(
-                account_id=account_id,
-                transfer_id=item["transfer_id"],
-                step=item["step"],
-                change=item["change"],
-                currency=item["currency"],
-                at=item["at"],
-                description=item["description"],
-            )
+            yield PageLine(item["transfer_id"], item["step"], item["change"], item["at"], shard)
 
     def last_page(self, account_id: str) -> Page:
         """The newest page of a system account that has one."""

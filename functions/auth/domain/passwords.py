@@ -9,11 +9,17 @@ from common.errors import Problem
 MIN_LENGTH = 8
 
 
+def canonical(password: str) -> str:
+    """The text that a password stands for: keyboards compose accents differently, and NFKC makes one text of them."""
+    return unicodedata.normalize("NFKC", password)
+
+
 def check_strength(password: str, common: Container[str], *, email: str, first_name: str, last_name: str) -> None:
     """Refuses passwords that are short, among the commonest (`common`, in lower case) or the user's own name or email.
 
     Case, punctuation and digits put around a name or email make it no better. Raises Problem `weak_password`.
     """
+    password = canonical(password)
     if len(password) < MIN_LENGTH:
         raise Problem("weak_password", f"The password must have at least {MIN_LENGTH} characters.")
     if password.casefold() in common:
@@ -25,5 +31,4 @@ def check_strength(password: str, common: Container[str], *, email: str, first_n
 
 
 def _bare(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"[\W_]", "", folded).strip("0123456789")
+    return re.sub(r"[\W_]", "", canonical(text).casefold()).strip("0123456789")

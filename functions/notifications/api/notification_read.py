@@ -8,18 +8,21 @@ from functions.notifications.bootstrap import service
 api = Api()
 
 
-@api.post("/notifications/{notification_id}/read")
+@api.post("/notifications/{notification_id}/read", idempotent=True)
 def notification_read(request: Request[NoFields, Query]) -> Reply:
     """Marks one notification of the caller as read; again changes nothing."""
-    service().read(request.principal.user_id, request.id("notification_id"))
-    return Reply(204)
+    again = service().read(request.principal.user_id, request.id("notification_id"), request.idempotency)
+    return _done(again=again)
 
 
-@api.post("/notifications/read-all")
+@api.post("/notifications/read-all", idempotent=True)
 def notifications_read_all(request: Request[NoFields, Query]) -> Reply:
     """Marks all that the caller has now as read."""
-    service().read_all(request.principal.user_id)
-    return Reply(204)
+    return _done(again=service().read_all(request.principal.user_id, request.idempotency))
+
+
+def _done(*, again: bool) -> Reply:
+    return Reply(204, headers={"Idempotent-Replayed": "true"} if again else {})
 
 
 handler = api.handler

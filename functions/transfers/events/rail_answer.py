@@ -3,6 +3,7 @@
 from typing import Any
 
 from common.events import consume_messages
+from common.observability import logger
 
 from functions.transfers.bootstrap import sagas
 
@@ -13,4 +14,8 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _resume(message: dict[str, Any]) -> None:
-    sagas().resume(message["task_token"], {"outcome": message["outcome"], "code": message["code"]})
+    outcome = {"outcome": message["outcome"], "code": message["code"]}
+    if not sagas().resume(message["task_token"], outcome):
+        # A second delivery, or one after the deposit had failed: then the rail has money to give back.
+        told = {"transfer_id": message["transfer_id"], "outcome": message["outcome"]}
+        logger().warning("nobody waits for the rail's answer", extra=told)

@@ -116,7 +116,7 @@ class Table:
         found: dict[Key, Item] = {}
         for attempt in range(_ATTEMPTS):
             if not wanted:
-                return found
+                break
             if attempt:
                 _back_off(attempt)
             request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
@@ -125,21 +125,23 @@ class Table:
                 item = decode(raw)
                 found[item["pk"], item["sk"]] = item
             wanted = reply.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-        raise Contended
+        if wanted:
+            raise Contended
+        return found
 
     def put(self, item: Item, where: Where = ()) -> None:
-        """Write a whole item. Raises ConditionFailed."""
+        """Write a whole item. Raises ConditionFailed, and Contended where transactions kept holding the item."""
         expression = _Expression()
         request = {"TableName": self.name, "Item": encode(item), **expression.condition(where)}
         self._conditional(self._client.put_item, request)
 
     def update(self, update: Update) -> Item:
-        """Change attributes of one item and answer it as it is afterwards. Raises ConditionFailed."""
+        """Change attributes of one item and answer it as it is afterwards. Raises as `put`."""
         request = {"TableName": self.name, "ReturnValues": "ALL_NEW", **_update(update)}
         return decode(self._conditional(self._client.update_item, request)["Attributes"])
 
     def delete(self, key: Key, where: Where = ()) -> None:
-        """Remove one item, where it is there. Raises ConditionFailed."""
+        """Remove one item, where it is there. Raises as `put`."""
         expression = _Expression()
         self._conditional(
             self._client.delete_item, {"TableName": self.name, "Key": _key(key), **expression.condition(where)}
@@ -242,13 +244,20 @@ class Table:
             yield from map(decode, page["Items"])
 
     def _conditional(self, call: Any, request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return dict(call(**request, ReturnValuesOnConditionCheckFailure="ALL_OLD"))
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            raw: Any = error.response.get("Item")
-            raise ConditionFailed(decode(raw) if raw else None) from error
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                _back_off(attempt)
+            try:
+                return dict(call(**request, ReturnValuesOnConditionCheckFailure="ALL_OLD"))
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "ConditionalCheckFailedException":
+                    raw: Any = error.response.get("Item")
+                    raise ConditionFailed(decode(raw) if raw else None) from error
+                # Somebody's transaction holds the item; botocore does not try that again.
+                if code != "TransactionConflictException":
+                    raise
+        raise Contended
 
     def _transact_item(self, write: Write) -> dict[str, Any]:
         kind: Literal["Put", "Update", "Delete", "ConditionCheck"]

@@ -36,7 +36,8 @@ class Task(Generic[RequestT, AnswerT]):
 
 def call(task: Task[RequestT, AnswerT], request: RequestT) -> AnswerT:
     """Invokes the function of `task` and waits for its answer. Raises TaskFailed."""
-    reply = client("lambda").invoke(
+    # Two attempts: a caller that waits for more has no time left to answer.
+    reply = client("lambda", attempts=2).invoke(
         FunctionName=config().function(task.name),
         Payload=json.dumps(asdict(request)).encode(),  # type: ignore[call-overload]
     )

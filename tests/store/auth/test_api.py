@@ -181,7 +181,7 @@ def test_registering_twice_is_refused(table: Table) -> None:
     assert list(table.scan()) == before
 
 
-@pytest.mark.parametrize("password", ["password123", "12345678", "ada@example.com", "Lovelace1815"])
+@pytest.mark.parametrize("password", ["password123", "1234567", "12345678", "ada@example.com", "Lovelace1815"])
 def test_a_weak_password_is_refused(table: Table, password: str) -> None:
     answer = post("/auth/register", {**ADA, "password": password})
     assert (answer.status, answer.code) == (422, "weak_password")
@@ -236,7 +236,7 @@ LONG = "x" * 129
     [
         ("/auth/register", {**ADA, "role": "admin"}, "/role"),
         ("/auth/register", {**ADA, "email_verified": True}, "/email_verified"),
-        ("/auth/register", {**ADA, "password": "1234567"}, "/password"),
+        ("/auth/register", {**ADA, "password": ""}, "/password"),
         ("/auth/register", {**ADA, "password": LONG}, "/password"),
         ("/auth/register", {**ADA, "password": 12345678}, "/password"),
         ("/auth/register", {**ADA, "email": "ada"}, "/email"),

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import moto
 import pytest
+from common.config import config
 from common.events import Event
 
 from functions.notifications.api import notification_read, notifications
@@ -23,6 +24,7 @@ from tests.unit.notifications.fakes import ADA, GRACE, event
 def table() -> Iterator[None]:
     with moto.mock_aws():
         create_table(boto3.client("dynamodb"), "notifications")
+        boto3.client("secretsmanager").create_secret(Name=config().fingerprint_secret, SecretString="a key for tests")
         yield
 
 
@@ -164,6 +166,25 @@ def test_reading_all() -> None:
         assert answer.status == 204
         assert listing().json["unread_count"] == 0
     assert (listing(GRACE).json["unread_count"], listing(unread="true").json["data"]) == (2, [])
+
+
+def test_a_key_marks_what_was_there_when_it_was_first_used() -> None:
+    def read_all(key: str) -> Answer:
+        headers = {"Idempotency-Key": key}
+        return send(
+            notification_read.handler,
+            request("POST", "/notifications/read-all", caller=principal(ADA), headers=headers),
+        )
+
+    hear(event(1))
+    first = read_all("a key")
+    hear(event(2))
+    again = read_all("a key")
+    assert [(answer.status, answer.text) for answer in (first, again)] == [(204, "")] * 2
+    assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, ["true"])
+    assert listing().json["unread_count"] == 1
+    assert (read_all("x" * 256).status, read_all("another").status) == (400, 204)
+    assert listing().json["unread_count"] == 0
 
 
 def test_strangers_and_wrong_methods() -> None:

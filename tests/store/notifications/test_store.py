@@ -7,6 +7,8 @@ import boto3
 import moto
 import pytest
 from common.dynamo import Cancelled, Reason, Table
+from common.errors import Problem
+from common.idempotency import Idempotency
 
 from functions.notifications.domain import Notification, notifications
 from functions.notifications.store import DynamoStore
@@ -100,3 +102,10 @@ def test_a_cancellation_of_another_kind_is_not_taken_for_a_condition() -> None:
         store.add(told)
     with pytest.raises(Cancelled):
         store.mark_read(ADA, [told.id])
+
+
+def test_a_key_is_bound_once(store: DynamoStore) -> None:
+    key = Idempotency("scope", "fingerprint")
+    assert [store.bind(key, newest) for newest in ("", "ntf_2")] == [None, ""]
+    with pytest.raises(Problem, match="idempotency_key_reused"):
+        store.bind(Idempotency("scope", "other"), "ntf_3")

@@ -36,15 +36,16 @@ def _is_not_none(value: object) -> bool:
 
 
 NAMES = st.sampled_from(["n", "status", "values"])
+ORDERS = st.sampled_from(["<", "<=", ">", ">=", "absent or <", "absent or >="])
+TEXTS = st.sampled_from(["", "p", "q", "qr"])
+ATTRIBUTES = st.fixed_dictionaries({}, optional={"n": st.integers(-2, 2), "status": TEXTS, "values": VALUES})
 TERMS: st.SearchStrategy[tuple[str, str, Any]] = st.one_of(
     st.tuples(st.sampled_from(["pk", "n", "status"]), st.sampled_from(["absent", "present"]), st.none()),
     # moto takes what is not there for null; AWS does not.
     st.tuples(NAMES, st.sampled_from(["=", "<>", "absent or =", "absent or <>"]), VALUES.filter(_is_not_none)),
-    st.tuples(
-        NAMES,
-        st.sampled_from(["<", "<=", ">", ">=", "absent or <", "absent or >="]),
-        st.one_of(st.integers(-2, 2), st.sampled_from(["p", "q"])),
-    ),
+    # Only values of one kind are in an order: across kinds AWS says no, and moto fails.
+    st.tuples(st.just("n"), ORDERS, st.integers(-2, 2)),
+    st.tuples(st.just("status"), ORDERS, st.sampled_from(["p", "q"])),
     st.tuples(NAMES, st.just("begins"), st.sampled_from(["p", "q"])),
 )
 WHERE: st.SearchStrategy[Where] = st.lists(TERMS, max_size=3)
@@ -54,13 +55,13 @@ def _item(key: Key, attributes: dict[str, Any]) -> Item:
     return {"pk": key[0], "sk": key[1], **attributes}
 
 
-ITEMS = st.builds(_item, KEYS, st.dictionaries(NAMES, VALUES))
+ITEMS = st.builds(_item, KEYS, ATTRIBUTES)
 PUTS = st.builds(Put, ITEMS, WHERE)
 UPDATES = st.builds(
     Update,
     KEYS,
     set=st.fixed_dictionaries({"n": st.integers(-2, 2)}),
-    set_if_absent=st.one_of(st.just({}), st.fixed_dictionaries({"status": VALUES})),
+    set_if_absent=st.one_of(st.just({}), st.fixed_dictionaries({"status": TEXTS})),
     add=st.one_of(st.just({}), st.fixed_dictionaries({"count": st.integers(-2, 2)})),
     remove=st.sampled_from([(), ("values",)]),
     where=WHERE,

@@ -1,5 +1,6 @@
 """The store over moto and over the in-memory table alike: what it writes, refuses and finds."""
 
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from common.tasks import Complete, Party
 
 from functions.transfers.domain import Bound, Due, Transfer, due_first, due_shard
 from functions.transfers.store import TransferStore
-from tests.support.memory_table import MemoryTable
+from tests.support.memory_table import Call, Conflict, MemoryTable
 from tests.support.tables import create_table
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -159,6 +160,38 @@ def test_history_merges_what_went_out_and_came_in(store: TransferStore) -> None:
         assert list(store.history(BOB, "", "~", chunk)) == [other, into, out]
     assert list(store.history(ANN, into.id, own.id, 10)) == [own, into]
     assert list(store.history(ANN, "~", "", 10)) == []
+
+
+def test_an_empty_range_of_ids_asks_nothing_of_the_table() -> None:
+    """AWS refuses a BETWEEN with its bounds the wrong way round, which moto and the in-memory table let pass."""
+    table = MemoryTable()
+    assert list(TransferStore(table).history(ANN, "trf_2", "trf_1", 10)) == []
+    assert table.calls == []
+
+
+def test_the_largest_record_has_room_beside_its_answer() -> None:
+    table = MemoryTable()
+    store = TransferStore(table)
+    chance = random.Random(1)
+    text = "".join(chr(chance.randrange(0x20000, 0x2A000)) for _ in range(540 * 50))
+    metadata = {text[n : n + 40]: text[n + 40 : n + 540] for n in range(0, len(text), 540)}
+    record = replace(transfer(), description=text[:500], metadata=metadata)
+    create(store, record)
+    ended = closed(record)
+    assert store.close(ended, ended.event(NOW, Actor(ANN)), ended.answer()).answer == ended.answer()
+
+
+def test_creating_again_after_a_lost_reply_while_another_request_is_at_work_on_the_key() -> None:
+    table = MemoryTable()
+    store, record = TransferStore(table), transfer()
+    create(store, record)
+
+    def meet(_: Call) -> None:
+        table.hook = None
+        raise Conflict(0)
+
+    table.hook = meet
+    assert create(store, record) is None
 
 
 def test_due_is_what_is_past_its_time_oldest_first(store: TransferStore) -> None:

@@ -70,7 +70,7 @@ def test_by_phone(town: Town, given: bool) -> None:
 @pytest.mark.parametrize("given", [True, False])
 def test_by_user_id(town: Town, given: bool) -> None:
     answer = town.ask(town.source if given else None, user_id=town.bob)
-    assert answer == town.authorized(town.payee, addressed=True)
+    assert answer == town.authorized(town.payee)
     assert town.reads == 1
 
 

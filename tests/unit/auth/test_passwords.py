@@ -21,6 +21,11 @@ def test_what_differs_after_72_bytes_is_another_password() -> None:
     assert not QUICK.matches("x" * 72, QUICK.digest("x" * 73))
 
 
+def test_a_nul_does_not_make_two_passwords_one() -> None:
+    assert not QUICK.matches("password", QUICK.digest("password\0password"))
+    assert not QUICK.matches("\0" * 7, QUICK.digest("\0" * 8))
+
+
 def test_digests_are_salted() -> None:
     assert QUICK.digest("same words") != QUICK.digest("same words")
 
@@ -72,3 +77,9 @@ def test_a_password_has_at_least_eight_characters(password: str, weak: bool) -> 
             check()
     else:
         check()
+
+
+@pytest.mark.parametrize("password", ["\uff50assword\uff11\uff12\uff13", "e\u0301" * 7, "\uff2covelace"])
+def test_a_password_is_judged_as_the_text_that_is_digested(password: str) -> None:
+    with pytest.raises(Problem, match="weak_password"):
+        check_strength(password, QUICK.common, email="ada@example.com", first_name="Ada", last_name="Lovelace")

@@ -11,7 +11,7 @@ from common.errors import PROBLEMS, Problem
 from common.http import Api, Reply, Request
 from common.http import app as http_app
 from common.http.app import MAX_BODY
-from common.http.fields import Amount, Body, Currency, Description, Email, ListQuery, Metadata, Name, Phone
+from common.http.fields import Amount, Body, Currency, Description, Email, ListQuery, Metadata, Name, Phone, Timestamp
 from common.idempotency import Answer
 from common.tasks import TaskFailed
 
@@ -33,6 +33,7 @@ class Order(Body):
 
 class Everything(ListQuery):
     kind: str | None = None
+    since: Timestamp | None = None
 
 
 @pytest.fixture(autouse=True)
@@ -230,6 +231,18 @@ def test_queries() -> None:
         {"pointer": "/query/color", "detail": "Extra inputs are not permitted"}
     ]
     assert get({"kind": ["a", "b"]}).json["errors"] == [{"pointer": "/query/kind", "detail": "given twice"}]
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["2026-W01-1T00:00Z", "20261121T093000Z", "2026-11-21", "2026-11-21T09:30:00", "2026-02-30T00:00:00Z", "now", ""],
+)
+def test_times_that_are_not_rfc_3339(time: str) -> None:
+    assert get({"since": time}).code == "validation_failed"
+
+
+def test_times_are_taken_to_utc_with_milliseconds() -> None:
+    assert get({"since": "2026-11-21t10:30:00+01:00"}).json["query"]["since"] == "2026-11-21T09:30:00.000Z"
 
 
 def test_a_wrong_method_says_what_is_allowed() -> None:

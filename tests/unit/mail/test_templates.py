@@ -25,6 +25,26 @@ def test_a_merged_mail_escapes_too() -> None:
     assert mail.html.count("<li>5 JPY to &lt;script&gt;") == 2
 
 
+@pytest.mark.parametrize("name", ["Pay at https://evil/x", "WWW.evil", "see evil.example/x now", "a\u3002evil.example"])
+def test_nobody_s_name_makes_a_link_in_somebody_s_mail(name: str) -> None:
+    mails = [
+        verification(name, "042137", 10),
+        letter("welcome", name, [Entry(AT)]),
+        letter("transfer_received", name, [Entry(AT, 5, "JPY", name)]),
+        letter("transfer_sent", name, [Entry(AT, 5, "JPY", name)] * 2),
+    ]
+    assert not [mail for mail in mails if "evil" in (mail.subject + mail.text + mail.html).lower()]
+    assert all(mail.text.startswith("Hello,") and "<p>Hello,</p>" in mail.html for mail in mails)
+    assert "5 JPY from another customer" in mails[2].text
+
+
+@pytest.mark.parametrize("name", ["J.R.R.", "Mary-Jane O'Neil", "Jr.", "\u674e", "Ada L."])
+def test_names_stand_in_a_mail_as_they_are(name: str) -> None:
+    mail = letter("transfer_received", name, [Entry(AT, 5, "JPY", name)])
+    assert mail.text.startswith(f"Hello {name},")
+    assert f"from {name}," in mail.text
+
+
 def test_a_merged_mail_lists_by_time() -> None:
     late, early = Entry("2026-11-21T09:31:00.000Z", 200, "USD", "B"), Entry(AT, 100, "USD", "A")
     text = letter("transfer_sent", "Ada", [late, early]).text

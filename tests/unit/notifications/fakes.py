@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from common.events import Event, Type
+from common.idempotency import Idempotency
 
 from functions.notifications.domain import Notification
 
@@ -19,6 +20,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], Notification] = {}
         self.counters: dict[str, int] = {}
+        self.keys: dict[str, tuple[str, str]] = {}
         self.meanwhile: Callable[[], None] = lambda: None
 
     def add(self, notification: Notification) -> None:
@@ -50,6 +52,14 @@ class FakeStore:
                 self.kept[user_id, each] = replace(old, read=True)
             self.counters[user_id] = self.counters.get(user_id, 0) - len(found)
         return refused
+
+    def bind(self, key: Idempotency, newest: str) -> str | None:
+        self._others_first()
+        fingerprint, bound = self.keys.get(key.scope, (key.fingerprint, None))
+        key.check(fingerprint)
+        if bound is None:
+            self.keys[key.scope] = key.fingerprint, newest
+        return bound
 
     def _others_first(self) -> None:
         others, self.meanwhile = self.meanwhile, lambda: None

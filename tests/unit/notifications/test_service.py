@@ -2,6 +2,7 @@
 
 import pytest
 from common.errors import Problem
+from common.idempotency import Idempotency
 
 from functions.notifications.service import Inbox, Service
 from tests.unit.notifications.fakes import ADA, GRACE, FakeStore, event
@@ -150,3 +151,54 @@ def test_what_arrives_while_all_is_read_stays_unread(service: Service, store: Fa
     found = inbox(service)
     assert [each.read for each in found.page.items] == [False, True]
     assert found.unread == 1
+
+
+KEY = Idempotency("scope", "fingerprint")
+
+
+@pytest.mark.parametrize("number", [0, 1, 250])
+def test_reading_all_again_by_its_key_leaves_what_came_since(service: Service, store: FakeStore, number: int) -> None:
+    for each in range(number):
+        service.hear(event(each))
+    assert service.read_all(ADA, KEY) is False
+    service.hear(event(number))
+    assert service.read_all(ADA, KEY) is True
+    assert store.counters[ADA] == 1 == counted(store, ADA)
+    assert service.read_all(ADA, Idempotency("another", "fingerprint")) is False
+    assert store.counters[ADA] == 0 == counted(store, ADA)
+
+
+def test_a_key_finishes_what_it_began(service: Service, store: FakeStore) -> None:
+    class Died(Exception):
+        pass
+
+    def die() -> None:
+        raise Died
+
+    def die_at_the_mark() -> None:
+        store.meanwhile = die
+
+    for number in range(3):
+        service.hear(event(number))
+    store.meanwhile = die_at_the_mark
+    with pytest.raises(Died):
+        service.read_all(ADA, KEY)
+    service.hear(event(3))
+    service.read_all(ADA, KEY)
+    assert store.counters[ADA] == 1 == counted(store, ADA)
+
+
+def test_a_key_is_free_after_what_was_not_found(service: Service, store: FakeStore) -> None:
+    service.hear(event())
+    (hers,) = ids_of(inbox(service, GRACE))
+    with pytest.raises(Problem):
+        service.read(ADA, hers, KEY)
+    (mine,) = ids_of(inbox(service))
+    assert [service.read(ADA, mine, KEY) for _ in range(2)] == [False, True]
+
+
+def test_a_key_that_was_used_for_something_else_is_refused(service: Service, store: FakeStore) -> None:
+    service.hear(event())
+    service.read_all(ADA, KEY)
+    with pytest.raises(Problem, match="idempotency_key_reused"):
+        service.read_all(ADA, Idempotency("scope", "other"))

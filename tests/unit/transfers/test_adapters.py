@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,22 @@ def test_a_run_without_an_outcome_is_unavailable(aws: Client, transfer: Transfer
         StepFunctions().run(transfer)
 
 
+def test_the_largest_input_is_one_that_a_saga_takes(aws: Client, transfer: Transfer) -> None:
+    text = chr(0x1F4B6)
+    largest = replace(
+        transfer,
+        amount=10**15,
+        description=text * 500,
+        metadata={f"{number:02}".ljust(40, text): text * 500 for number in range(50)},
+    )
+    StepFunctions().start(largest, 1)
+    with pytest.raises(TypeError):
+        StepFunctions().run(largest)
+    for _, request in aws.calls:
+        assert len(request["input"].encode()) <= 256 * 1024
+        assert json.loads(request["input"]) == largest.saga_input()
+
+
 def test_a_start_is_named_for_transfer_and_attempt(aws: Client, transfer: Transfer) -> None:
     StepFunctions().start(transfer, 3)
     ((operation, request),) = aws.calls
@@ -115,9 +132,17 @@ def test_a_run_is_never_tried_twice_and_given_up_in_time(aws: Client, transfer: 
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
-def test_a_token_that_is_over_is_dropped(aws: Client, code: str) -> None:
+def test_an_answer_that_nobody_waits_for_is_dropped_but_not_in_silence(
+    aws: Client, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    lines = io.StringIO()
+    listening = Logger(service=f"late-{code}", level="DEBUG", stream=lines)
+    monkeypatch.setattr(rail_answer, "logger", lambda: listening)
     aws.reply = refused(code)
     assert rail_answer.handler(messages("confirmed"), CONTEXT) == {"batchItemFailures": []}
+    (told,) = map(json.loads, lines.getvalue().splitlines())
+    assert (told["level"], told["transfer_id"], told["outcome"]) == ("WARNING", "trf_1", "confirmed")
+    assert TOKEN not in lines.getvalue()
 
 
 def test_another_fault_brings_the_message_again_and_logs_no_token(aws: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from common import clock
 from common.errors import Problem
+from common.idempotency import render
 from common.tasks import Destination
 
 from functions.transfers import service
@@ -142,6 +143,25 @@ def test_a_page_looks_at_a_bounded_number_and_says_where_to_go_on(
     assert page == []
     assert after is not None
     assert ids_of(world, ANN, Filter(max_amount=7)) == [rare]
+
+
+def test_large_records_make_short_pages_that_fit_an_answer(world: World) -> None:
+    euro_notes = chr(0x1F4B6) * 500
+    metadata = {f"{number:02}".ljust(40, chr(0x1F4B6)): euro_notes for number in range(50)}
+    everything = [sent(world, f"{n}", metadata=metadata, description=euro_notes) for n in range(25)][::-1]
+    page, after = world.service.transfers(ANN, Filter(), 25, None, None)
+    assert after is not None
+    # Lambda answers at most 6 MB.
+    assert len(render([each.seen_by(ANN) for each in page])) < 5_000_000
+    assert ids_of(world, ANN, limit=25) == everything
+
+
+def test_a_filter_that_hardly_ever_holds_is_no_reason_to_read_a_few_at_a_time(world: World) -> None:
+    for n in range(150):
+        world.send(f"{n}")
+    world.table.calls.clear()
+    assert world.service.transfers(ANN, Filter(min_amount=999), 1, None, None) == ([], None)
+    assert len(world.table.calls) < 10
 
 
 class Case:

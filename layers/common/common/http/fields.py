@@ -16,6 +16,10 @@ _EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
+# datetime.fromisoformat reads more of ISO 8601 than RFC 3339 has.
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+
+
 class Body(BaseModel):
     """A request body."""
 
@@ -83,9 +87,9 @@ def _not_blank(text: str) -> str:
 
 
 def _timestamp(text: object) -> object:
-    if not isinstance(text, str) or "T" not in text:
+    if not isinstance(text, str) or not _RFC_3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 time")
-    return clock.timestamp(clock.parse(text))
+    return clock.timestamp(clock.parse(text.upper()))
 
 
 def _id(prefix: str) -> AfterValidator:

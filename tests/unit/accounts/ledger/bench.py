@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from common.clock import timestamp
 from common.dynamo import ConditionFailed, Table, Update
 from common.tasks import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
 
@@ -106,6 +107,11 @@ class Bench:
             case Fold():
                 self.ledger.fold(operation.account_id, operation.shards)
                 return "folded"
+
+
+def bench_time(bench: Bench) -> str:
+    """The bench's present moment as the ledger writes it."""
+    return timestamp(bench.clock())
 
 
 def answer_of(outcome: PostOutcome | HoldOutcome | str) -> Answer:

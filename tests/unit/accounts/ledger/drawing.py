@@ -1,0 +1,77 @@
+"""Operations drawn by chance, likely to meet on the same accounts, transfers and holds."""
+
+from collections.abc import Sequence
+from random import Random
+
+from common.tasks import Post, Refuse, Release, Reserve, Settle
+
+from tests.unit.accounts.ledger.bench import ALICE, BOB, CAROL, EURO_RAIL, EVA, FEES, RAIL, STRANGER, trf
+from tests.unit.accounts.ledger.model import Fold, Operation, SetStatus
+
+CUSTOMERS = [ALICE, BOB, CAROL]
+PAYERS = [*CUSTOMERS, RAIL, EVA, STRANGER]
+PAYEES = [*CUSTOMERS, RAIL, FEES, EURO_RAIL, EVA, STRANGER]
+
+
+def draw(random: Random, held: Sequence[str] = ()) -> Operation:
+    """Some operation; `held` are transfers that most settlements and releases shall be of."""
+    transfer_id = trf(random.choice([random.randint(1, 6), random.randint(1, 60)]))
+    hold_id = trf(random.randint(101, 112))
+    resolved = random.choice(held) if held and random.random() < 0.8 else hold_id
+    payer, payee = random.sample(CUSTOMERS, 2)
+    amount = random.randint(1, 200)
+    kinds: list[tuple[int, Operation]] = [
+        (6, Post(transfer_id, payer, payee, amount, "USD", "lunch")),
+        (4, Post(transfer_id, RAIL, payee, amount, "USD", "top-up")),
+        (1, Post(transfer_id, payer, FEES, amount, "USD")),
+        (1, _odd(random, transfer_id, amount)),
+        (1, Refuse(transfer_id, random.choice(["declined", "failed"]), random.choice(["", "card_declined"]))),
+        (4 if held else 8, Reserve(hold_id, payer, amount, "USD", "rent")),
+        (1, Reserve(hold_id, random.choice([EVA, STRANGER]), amount, "USD")),
+        (
+            6 if held else 1,
+            Settle(resolved, random.choice([*CUSTOMERS, RAIL]), random.choice([None, amount, amount // 8 + 1])),
+        ),
+        (1, Settle(resolved, random.choice(PAYEES))),
+        (2 if held else 1, Release(resolved)),
+        (2, SetStatus(random.choice(CUSTOMERS), random.choice(["active", "active", "frozen", "closed"]))),
+        (3, Fold(RAIL, random.choice([(0, 1), (0, 1), (0,), (1,)]))),
+        (1, Fold(FEES, (0, 1))),
+    ]
+    weights = [weight for weight, _ in kinds]
+    return random.choices([operation for _, operation in kinds], weights)[0]
+
+
+def rival(random: Random, operation: Operation, held: Sequence[str]) -> Operation:
+    """What another writer does meanwhile: often to the same accounts, hold or inbox, or the very same."""
+    if random.random() < 0.3:
+        return draw(random, held)
+    rivals: list[Operation] = [operation]
+    match operation:
+        case Post(transfer_id=transfer_id, source_account_id=source, destination_account_id=destination):
+            number, amount = trf(random.randint(1, 60)), random.randint(1, 200)
+            third = random.choice([name for name in (*CUSTOMERS, RAIL) if name not in (source, destination)])
+            rivals += [Post(number, source, third, amount, "USD"), Post(number, third, destination, amount, "USD")]
+            rivals += [Refuse(transfer_id, "failed"), SetStatus(source, "frozen"), SetStatus(destination, "closed")]
+        case Reserve(transfer_id=transfer_id, account_id=account_id):
+            rivals += [Release(transfer_id), SetStatus(account_id, "frozen")]
+            rivals += [Reserve(trf(random.randint(101, 112)), account_id, random.randint(1, 200), "USD")]
+        case Settle(transfer_id=transfer_id) | Release(transfer_id=transfer_id):
+            rivals += [Release(transfer_id), Settle(transfer_id, random.choice(CUSTOMERS), random.randint(1, 60))]
+        case Fold(account_id=account_id):
+            rivals += [
+                Post(trf(random.randint(1, 60)), RAIL, random.choice(CUSTOMERS), 5, "USD"),
+                Fold(account_id, (0, 1)),
+            ]
+    return random.choice([each for each in rivals if _is_about_customers(each)] or [operation])
+
+
+def _odd(random: Random, transfer_id: str, amount: int) -> Post:
+    """A posting that has most often to be refused."""
+    source = random.choice(PAYERS)
+    destination = random.choice([name for name in PAYEES if name != source])
+    return Post(transfer_id, source, destination, amount, random.choice(["USD", "EUR"]))
+
+
+def _is_about_customers(operation: Operation) -> bool:
+    return not isinstance(operation, SetStatus) or operation.account_id in CUSTOMERS
