@@ -25,7 +25,7 @@ from localstack import gateway, mends
 from localstack.faults import Call, Record, Rule, Rules, refusal
 from localstack.gateway import Message, Receive, Scope, Send, answer
 from localstack.settings import REGION, Run
-from localstack.workers import APP_ID, Function, Result, Room, Worker, Workers, crashed, failure, resident_bytes
+from localstack.workers import APP_ID, Function, Result, Room, Worker, Workers, crashed, failure, memory_of
 
 ACCOUNT = "000000000000"
 # Batch calls are authorized as the single action.
@@ -230,10 +230,10 @@ class Endpoint:
     def _processes(self) -> dict[str, Any]:
         workers = self.workers.list()
         template = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-        emulator = resident_bytes(os.getpid()) + (resident_bytes(template) if template else 0)
+        emulator = memory_of(os.getpid()) + (memory_of(template) if template else 0)
         return {
-            "rss": emulator + sum(worker["rss"] for worker in workers),
-            "emulator_rss": emulator,
+            "memory": emulator + sum(worker["memory"] for worker in workers),
+            "emulator_memory": emulator,
             "workers": workers,
             "functions": {
                 name: {"logical": self._names(name)[0], "room": room} for name, room in self._room_of.items()

@@ -22,7 +22,7 @@ LARGEST_BODY = 6 * 1024 * 1024
 INTEGRATION_SECONDS = 29.0
 # Requests served at once; the others queue here, where they hold no worker. What functions, sagas and queues invoke
 # in turn is never held back, so nothing waits for itself.
-CONCURRENCY = 8
+CONCURRENCY = 4
 
 
 class _HandlerFailed(Exception):

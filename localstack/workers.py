@@ -1,5 +1,6 @@
 """Worker processes that run the functions' handlers, shared by the functions of one artifact and environment."""
 
+import contextlib
 import importlib
 import io
 import json
@@ -30,8 +31,9 @@ PRELOADED = [
     __name__,
 ]
 IMPORT_SECONDS = 10  # AWS gives a function's initialization 10 s, apart from its timeout
-# More processes than this are kept only while all of them are busy: about 1.2 GB when every one is full grown.
-PROCESSES_KEPT = 14
+# More processes than this are kept only while all of them are busy. A transfer needs two of its room's at once; with
+# fewer kept, idle ones are discarded and started again all the time.
+PROCESSES_KEPT = 24
 APP_ID = "remit-worker-"
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -133,7 +135,7 @@ class Workers:
                 "room": worker.room.name,
                 "running": worker.function,
                 "handlers": sorted(worker.imported),
-                "rss": resident_bytes(worker.process.pid or 0),
+                "memory": memory_of(worker.process.pid or 0),
             }
             for worker in workers
         ]
@@ -215,9 +217,16 @@ def crashed() -> Result:
     return failure("Runtime.ExitError", "Error: Runtime exited with error: signal: killed")
 
 
-def resident_bytes(pid: int) -> int:
-    """A process's resident set; 0 where the system does not tell (no /proc) or it has ended."""
+def memory_of(pid: int) -> int:
+    """The bytes of memory a process accounts for, what it shares divided among its sharers (PSS).
+
+    Its resident set where the system tells only that; 0 where it tells nothing, or the process has ended.
+    """
     try:
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
