@@ -76,7 +76,8 @@ fast:
 
 e2e: env
 	@echo "== the deployed template"
-	@$(BIN)/python -m pytest tests/template tests/e2e tests/parity
+	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest tests/template -m build
 
 lock: env ## lock the requirements anew, hashed, naming no index
 	@for name in dev sam uv; do .remit/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
