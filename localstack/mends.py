@@ -32,6 +32,13 @@ _KEEP_WHAT_FAILED = """
                     raw_len = done
                     _esm_backoff_until[esm_id] = time.time() + _ESM_BACKOFF_SECONDS
 """
+_CALLED_BACK = """            _call_lambda(func_ref, lambda_payload)
+        except _ExecutionError:
+"""
+_CALL_FAILED = """            if not evt.is_set():
+                _task_tokens.pop(token, None)
+                raise
+"""
 _TASK_ERROR = """body.get("errorType") or "Lambda." + body.get("__type", "Unknown")"""
 
 
@@ -95,6 +102,8 @@ def apply() -> None:
     edit(provisioners, "_ddb_create", _TABLE_MADE, _TABLE_MADE + _SWITCH_ON_TIME_TO_LIVE)
     # A throttled function is that to the states' Retry, not an unknown error.
     edit(stepfunctions, "_call_lambda", 'body.get("errorType", "Lambda.Unknown")', _TASK_ERROR)
+    # A function that dies before its task token is used fails the state, for its Retry, and not by the time-out alone.
+    edit(stepfunctions, "_invoke_with_callback", _CALLED_BACK + "            pass\n", _CALLED_BACK + _CALL_FAILED)
     # Text messages tell when they were sent, as mails do.
     edit(sns, "_publish", '"PhoneNumber": phone_number,', '"PhoneNumber": phone_number, "Timestamp": time.time(),')
     # A generated secret heeds ExcludePunctuation.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from samtranslator.translator.transform import transform
 
 from tests.support.tables import ROOT, template
@@ -149,6 +150,12 @@ def test_a_queues_consumer_answers_by_message_and_within_the_visibility_timeout(
     timeout = FUNCTIONS[name].get("Timeout", template()["Globals"]["Function"]["Timeout"])
     # AWS's advice is six times, so that retries of a throttled batch fit in; the rail's saga waits no longer than 60 s.
     assert queue["VisibilityTimeout"] >= (2 if name == "TransfersRailAnswer" else 6) * timeout
+
+
+def test_a_rails_answer_whose_consumer_died_comes_again_before_the_saga_gives_up() -> None:
+    """Else a deposit that the rail has confirmed would end as failed."""
+    saga = yaml.safe_load((ROOT / "statemachines" / "deposit.asl.yaml").read_text())
+    assert 3 * QUEUES["RailQueue"]["VisibilityTimeout"] <= saga["States"]["Submit"]["TimeoutSeconds"]
 
 
 def test_health_watches_every_dead_letter_queue() -> None:
