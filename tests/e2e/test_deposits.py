@@ -1,0 +1,58 @@
+"""Money comes in from cards and bank accounts. What the slow rails do is in test_after_the_storm."""
+
+import pytest
+
+from tests.e2e.client import Person, card_number, expect, iban, new_key, until
+from tests.e2e.world import World
+
+
+def test_a_deposit_is_accepted_and_completes_when_the_rail_confirms(world: World) -> None:
+    person = world.person()
+    body = {"account_id": person.accounts["USD"], "amount": 5000, "currency": "USD", "description": "Salary"}
+    answer = person.request("POST", "/deposits", body | {"source": {"card_id": person.link_card()}}, key=new_key())
+    deposit = expect(answer, 202)
+    assert answer.header("location") == f"/v1/transfers/{deposit['id']}"
+    assert (deposit["kind"], deposit["status"]) == ("deposit", "pending")
+    assert deposit["source"]["type"] == "card"
+    done = until(
+        lambda: (found := person.get(f"/transfers/{deposit['id']}"))["status"] == "completed" and found,
+        what="the rail confirms",
+    )
+    assert done["completed_at"] is not None
+    assert person.balance() == 5000
+    assert [each["kind"] for each in person.get("/transfers")["data"]] == ["deposit"]
+    until(
+        lambda: [each["kind"] for each in person.get("/notifications")["data"]] == ["deposit_completed"],
+        what="they are told",
+    )
+
+
+@pytest.mark.parametrize(("kind", "code"), [("card", "card_declined"), ("bank_account", "bank_declined")])
+def test_a_rail_that_says_no_moves_nothing(world: World, kind: str, code: str) -> None:
+    person = world.person()
+    if kind == "card":
+        source = {"card_id": person.link_card(card_number("0002"))}
+    else:
+        body = {"bank_id": person.get("/banks")["data"][0]["id"], "iban": iban("0002"), "holder_name": "Ada"}
+        source = {"bank_account_id": person.post("/bank-accounts", body, status=201)["id"]}
+    body = {"account_id": person.accounts["USD"], "amount": 5000, "currency": "USD", "source": source}
+    deposit = person.post("/deposits", body, status=202, key=new_key())["id"]
+    until(lambda: person.get(f"/transfers/{deposit}")["status"] == "declined", what="the rail declines")
+    assert person.get(f"/transfers/{deposit}")["decline_code"] == code
+    assert person.balance() == 0
+    assert person.get(f"/accounts/{person.accounts['USD']}/entries")["data"] == []
+    until(
+        lambda: [each["kind"] for each in person.get("/notifications")["data"]] == ["transfer_declined"],
+        what="they are told",
+    )
+
+
+def test_a_deposit_goes_into_an_account_of_ones_own_in_its_currency(world: World, ada: Person, bob: Person) -> None:
+    card = {"card_id": ada.link_card()}
+    body = {"account_id": ada.accounts["USD"], "amount": 100, "currency": "USD", "source": card}
+    foreign = ada.request("POST", "/deposits", body | {"account_id": bob.accounts["USD"]}, key=new_key())
+    assert expect(foreign, 404)["code"] == "not_found"
+    mismatch = ada.request("POST", "/deposits", body | {"currency": "EUR"}, key=new_key())
+    assert expect(mismatch, 422)["code"] == "currency_mismatch"
+    missing = body | {"source": {"card_id": "crd_01K0000000000000000000000A"}}
+    assert expect(ada.request("POST", "/deposits", missing, key=new_key()), 404)["code"] == "not_found"
