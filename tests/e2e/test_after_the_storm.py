@@ -93,9 +93,15 @@ def test_who_registered_can_verify_and_sign_in(world: World, storm: Storm, case:
     code = world.code(person, seconds=PATIENCE)
     person.post("/auth/verify-email", {"email": person.email, "code": code}, status=204)
     assert person.login()["user"]["email_verified"] is True
-    mails = len(world.mails(person))
-    # SES can't be asked whether it sent: who dies between sending and noting it sends again.
-    assert mails <= (3 if (case.step, case.when) in (("mail-send", "after"), ("mail-settle", "before")) else 2)
+    assert len(world.mails(person)) <= 3
+
+
+def test_a_mail_comes_twice_only_where_its_sender_died_before_noting_it(world: World, storm: Storm) -> None:
+    """SES can't be asked whether it sent. A fault may strike the case before's mail, so all count together."""
+    people = [outcome.person for case in REGISTRATIONS if (outcome := storm.outcomes[case.id]).person]
+    moments = (("mail-send", "after"), ("mail-settle", "before"))
+    died = [case for case in REGISTRATIONS if (case.step, case.when) in moments]
+    assert sum(max(len(world.mails(person)) - 2, 0) for person in people) <= len(died)
 
 
 def test_a_slow_card_confirms_in_the_end(storm: Storm) -> None:
@@ -127,7 +133,9 @@ def test_a_refresh_token_that_comes_back_late_ends_the_session(storm: Storm) -> 
 
 def test_nothing_is_left_in_a_dead_letter_queue(world: World) -> None:
     world.settle(seconds=120)
-    assert {name: count for name, count in world.queues().items() if count} == {}
+    counts = {name: count for name, count in world.queues().items() if name.endswith(("dead-letters", "failures"))}
+    assert len(counts) >= 6
+    assert {name: count for name, count in counts.items() if count} == {}
 
 
 def test_the_books_are_right(world: World) -> None:
