@@ -24,7 +24,8 @@ UNSEEN: dict[str, set[str]] = {
     "AccountsPayees": {"dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},  # an alias that is given up
     "MailFlush": {"dynamodb:DeleteItem"},  # a flush that finds nothing held
     "TransfersTransfers": {"dynamodb:UpdateItem"},  # a saga that gives no answer in time
-    "NotificationsNotificationRead": {"dynamodb:PutItem"},  # an idempotency key on what needs none
+    # an idempotency key on what needs none
+    "NotificationsNotificationRead": {"dynamodb:PutItem", "secretsmanager:GetSecretValue"},
 }
 
 
