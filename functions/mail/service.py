@@ -186,7 +186,7 @@ class Service:
         if minted.outcome == "gone":
             self._settle(mail, lease, "dropped")
             return
-        self._deliver(mail, lease, minted.email, verification(minted.first_name, minted.code, minted.minutes))
+        self._deliver(mail, lease, minted.address, verification(minted.first_name, minted.code, minted.minutes))
 
     def _claim(
         self,

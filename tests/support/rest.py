@@ -35,6 +35,7 @@ def principal(user_id: str, role: str = "customer", *, email_verified: bool = Tr
         "session_id": "ses_01K0000000000000000000000A",
         "scopes": "read write payments",
         "email_verified": "true" if email_verified else "false",
+        "expires_at": "2026-01-01T00:15:00.000Z",
     }
 
 

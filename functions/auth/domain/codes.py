@@ -7,7 +7,7 @@ from typing import Literal
 from common import clock
 from common.events import Actor, Event
 
-Purpose = Literal["verify_email"]
+Purpose = Literal["verify_email", "login", "reset_password", "change_email", "verify_phone", "pin_reset"]
 
 MINUTES = 10
 """How long a code is good, from when its mail was written."""
@@ -28,24 +28,27 @@ def code_expiry(at: datetime) -> str:
 class Challenge:
     """What a code is asked for. `digest` is the keyed digest of the last code minted, None before the first.
 
-    `asked` counts how often a code was asked for; `expires_at` (epoch seconds) is when the item itself may go.
+    `address` is where the code goes: an email address, or a phone number for `verify_phone`. `subject` is what the
+    purpose is about where the user alone does not say it: the account of a `pin_reset`. `asked` counts how often a
+    code was asked for; `expires_at` (epoch seconds) is when the item itself may go.
     """
 
     id: str
     user_id: str
     purpose: Purpose
-    email: str
+    address: str
     asked: int
     tries: int
     expires_at: int
+    subject: str | None = None
     digest: str | None = field(default=None, repr=False)
     code_expires_at: str | None = None
     used_at: str | None = None
 
     @classmethod
-    def new(cls, id: str, user_id: str, purpose: Purpose, email: str, at: datetime) -> "Challenge":
-        """A challenge whose first code is asked for at `at` and goes to `email`."""
-        return cls(id, user_id, purpose, email, asked=1, tries=0, expires_at=int((at + _DAY).timestamp()))
+    def new(cls, id: str, user_id: str, purpose: Purpose, address: str, at: datetime) -> "Challenge":
+        """A challenge whose first code is asked for at `at` and goes to `address`."""
+        return cls(id, user_id, purpose, address, asked=1, tries=0, expires_at=int((at + _DAY).timestamp()))
 
     @property
     def is_open(self) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from common import clock
 from common.events import Actor, Event, Type
@@ -14,7 +14,8 @@ SecondFactor = Literal["none", "email", "totp"]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person with an account here. `sequence` ascends with every change."""
+    """A person with an account here. `sequence` ascends with every change; a session lives while its `generation` is
+    the user's, so that raising it ends them all."""
 
     id: str
     email: str
@@ -30,6 +31,7 @@ class User:
     updated_at: str
     sequence: int
     password_hash: str = field(repr=False)
+    generation: int = 0
 
     @classmethod
     def new(
@@ -61,12 +63,12 @@ class User:
             password_hash=password_hash,
         )
 
-    def with_email_verified(self, at: datetime) -> "User":
-        """The user once the address is proven theirs."""
-        return replace(self, email_verified=True, updated_at=clock.timestamp(at), sequence=self.sequence + 1)
+    def revised(self, at: datetime, **changes: Any) -> "User":
+        """The user after their next change."""
+        return replace(self, **changes, updated_at=clock.timestamp(at), sequence=self.sequence + 1)
 
-    def event(self, type: Type, at: datetime, actor: Actor) -> Event:
-        """The event of the change that made the user what they are now."""
+    def event(self, type: Type, at: datetime, actor: Actor, changed: tuple[str, ...] = ()) -> Event:
+        """The event of the change that made the user what they are now; `changed` names the fields."""
         data = {
             "user_id": self.id,
             "email": self.email,
@@ -75,6 +77,8 @@ class User:
             "phone_verified": self.phone_verified,
             "first_name": self.first_name,
             "last_name": self.last_name,
+            "role": self.role,
             "status": self.status,
+            "changed": list(changed),
         }
         return Event.new(type, self.id, self.sequence, at, data, actor)

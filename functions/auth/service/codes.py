@@ -67,9 +67,9 @@ class Codes:
         self._new_code = new_code
         self._secret = secret
 
-    def first(self, user_id: str, purpose: Purpose, email: str, at: datetime) -> tuple[Challenge, Attempts]:
+    def first(self, user_id: str, purpose: Purpose, address: str, at: datetime) -> tuple[Challenge, Attempts]:
         """A challenge for somebody who had none of this purpose, to be written with what caused it."""
-        challenge = Challenge.new(self._new_id("chl", at), user_id, purpose, email, at)
+        challenge = Challenge.new(self._new_id("chl", at), user_id, purpose, address, at)
         return challenge, Attempts(user_id, purpose, challenge.id)
 
     def ask_again(self, key: str, user: User | None, purpose: Purpose, actor: Actor) -> None:
@@ -104,7 +104,7 @@ class Codes:
         code = self._new_code()
         if not self._store.set_code(challenge.id, self._digest(challenge.id, code), code_expiry(now)):
             return MintedCode("gone")
-        return MintedCode("minted", challenge.purpose, challenge.email, user.first_name, code, MINUTES)
+        return MintedCode("minted", challenge.purpose, challenge.address, user.first_name, code, MINUTES)
 
     def check(self, user_id: str, purpose: Purpose, code: str) -> Tried:
         """Tries `code` for the user's open challenge. The try is counted before the code is looked at.

@@ -93,10 +93,10 @@ class Registration:
         def write() -> None:
             challenge, attempts = self._codes.use(tried)
             found = self._store.user(user.id)
-            if found is None or found.email != challenge.email:
+            if found is None or found.email != challenge.address:
                 raise Problem("invalid_code")
             now = self._now()
-            verified = found.with_email_verified(now)
+            verified = found.revised(now, email_verified=True)
             self._store.verify_email(verified, challenge, attempts, verified.event("user.verified", now, actor))
 
         settled(write)

@@ -18,8 +18,12 @@ class Config:
     rail_queue: str
     mail_flush_queue: str
     token_key: str
+    retired_token_keys: tuple[str, ...]
+    data_key: str
     fingerprint_secret: str
     sender: str
+    login_failures_per_email: int
+    login_failures_per_address: int
 
     @property
     def is_local(self) -> bool:
@@ -52,6 +56,10 @@ def config() -> Config:
         rail_queue=os.environ["RAIL_QUEUE"],
         mail_flush_queue=os.environ["MAIL_FLUSH_QUEUE"],
         token_key=os.environ["TOKEN_KEY"],
+        retired_token_keys=tuple(os.environ["RETIRED_TOKEN_KEYS"].split()),
+        data_key=os.environ["DATA_KEY"],
         fingerprint_secret=os.environ["FINGERPRINT_SECRET"],
         sender=os.environ["SENDER"],
+        login_failures_per_email=int(os.environ["LOGIN_FAILURES_PER_EMAIL"]),
+        login_failures_per_address=int(os.environ["LOGIN_FAILURES_PER_ADDRESS"]),
     )

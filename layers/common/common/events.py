@@ -34,6 +34,11 @@ Type = Literal[
     "account.updated",
     "account.frozen",
     "account.closed",
+    "pin.failed",
+    "pin.locked",
+    "limit.exceeded",
+    "balance.low",
+    "ledger.drifted",
     "transfer.created",
     "transfer.completed",
     "transfer.declined",
@@ -92,7 +97,16 @@ class Event:
 
 
 _EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-_ROOMS = {"user": "auth", "code": "auth", "account": "accounts", "transfer": "transfers"}
+_ROOMS = {
+    "user": "auth",
+    "code": "auth",
+    "account": "accounts",
+    "pin": "accounts",
+    "limit": "accounts",
+    "balance": "accounts",
+    "ledger": "accounts",
+    "transfer": "transfers",
+}
 
 
 def outbox(*events: Event) -> dict[str, str]:

@@ -9,6 +9,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PREFIXES = {
     "user_id": "usr",
     "session_id": "ses",
+    "key_id": "key",
     "account_id": "acc",
     "card_id": "crd",
     "bank_account_id": "bka",

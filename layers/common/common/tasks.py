@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from common.aws import client
 from common.config import config
+from common.events import SYSTEM, Actor
 from common.observability import logger
 
 RequestT = TypeVar("RequestT")
@@ -103,25 +104,82 @@ class FoundUser:
 
 @dataclass(frozen=True, slots=True)
 class MintCode:
-    """Mint the code of a challenge, because its mail is being written now. Any code minted before is void."""
+    """Mint the code of a challenge, because its message is being written now. Any code minted before is void."""
 
     challenge_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class MintedCode:
-    """A fresh code, to be put in the mail and nowhere else; `gone` where the challenge is over."""
+    """A fresh code, to be put in its message and nowhere else; `gone` where the challenge is over.
+
+    `address` is where the message goes: an email address, or a phone number where the purpose is `verify_phone`.
+    """
 
     outcome: Literal["minted", "gone"]
     purpose: str = ""
-    email: str = ""
+    address: str = ""
     first_name: str = ""
     code: str = ""
     minutes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RequestCode:
+    """Ask for a code to be mailed to a user, for something that another room guards: `subject` says what."""
+
+    user_id: str
+    purpose: Literal["pin_reset"]
+    subject: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedCode:
+    """A code is on its way, or one was asked for less than a minute ago: then `retry_after` is in seconds."""
+
+    outcome: Literal["requested", "rate_limited"]
+    retry_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCode:
+    """Try a code that was asked for with the same user, purpose and subject. A right one is used up by it."""
+
+    user_id: str
+    purpose: Literal["pin_reset"]
+    subject: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCode:
+    """Whether the code was right, and in time; a refusal is the code of its problem."""
+
+    outcome: Literal["right", "invalid_code", "code_expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRole:
+    """Give the user of a verified email a role. For operators, by IAM alone: `make admin`."""
+
+    email: str
+    role: Literal["customer", "arbiter", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedRole:
+    """What became of it; `last_admin` stays one, and `suspended` ones are given no role."""
+
+    outcome: Literal["granted", "not_found", "last_admin", "suspended"]
+    user_id: str = ""
+
+
 FIND_USER = Task("auth-find-user", FindUser, FoundUser)
 MINT_CODE = Task("auth-mint-code", MintCode, MintedCode)
+REQUEST_CODE = Task("auth-request-code", RequestCode, RequestedCode)
+CHECK_CODE = Task("auth-check-code", CheckCode, CheckedCode)
+GRANT_ROLE = Task("auth-grant-role", GrantRole, GrantedRole)
 
 # --- accounts -------------------------------------------------------------------------------------------------------
 
@@ -151,7 +209,10 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeTransfer:
-    """May `caller_id` send this, and to whom does it go? `source_account_id` None means the currency's default."""
+    """May `caller_id` send this, and to whom does it go? `source_account_id` None means the currency's default.
+
+    `actor` is whose doing a wrong PIN is.
+    """
 
     caller_id: str
     source_account_id: str | None
@@ -159,6 +220,7 @@ class AuthorizeTransfer:
     amount: int
     currency: str
     pin: str | None = None
+    actor: Actor = SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +280,17 @@ class PostOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Set `amount` of an account aside for a transfer: `held` rises, `posted` stays."""
+    """Set `amount` of an account aside for a transfer: `held` rises, `posted` stays.
+
+    At `lapses_at`, where there is one, what is still held goes back by itself.
+    """
 
     transfer_id: str
     account_id: str
     amount: int
     currency: str
     description: str = ""
+    lapses_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +311,28 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class HoldOutcome:
-    """What a hold is now. Once it is settled or released it stays so: a later call is answered with what it became."""
+    """What a hold is now. Once it is settled, released or lapsed it stays so: a later call is answered with what it
+    became."""
 
-    outcome: Literal["held", "settled", "released", "declined", "not_found"]
+    outcome: Literal["held", "settled", "released", "lapsed", "declined", "not_found"]
     code: str = ""
     at: str = ""
     amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CloseAccounts:
+    """Close all accounts of a user who leaves, and let none be opened any more; all or, where money is there, none."""
+
+    user_id: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedAccounts:
+    """Whether they are closed; `not_empty` where one holds money, or has money held."""
+
+    outcome: Literal["closed", "not_empty"]
 
 
 AUTHORIZE_TRANSFER = Task("accounts-authorize-transfer", AuthorizeTransfer, Authorization)
@@ -260,6 +342,7 @@ REFUSE = Task("accounts-refuse", Refuse, PostOutcome)
 RESERVE = Task("accounts-reserve", Reserve, HoldOutcome)
 SETTLE = Task("accounts-settle", Settle, HoldOutcome)
 RELEASE = Task("accounts-release", Release, HoldOutcome)
+CLOSE_ACCOUNTS = Task("accounts-close-accounts", CloseAccounts, ClosedAccounts)
 
 # --- transfers ------------------------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ def mail(table: Table) -> str:
     """Writes the mail of Ada's challenge and answers its code."""
     (challenge,) = [item["id"] for item in table.scan() if item["sk"] == "C"]
     minted = mint_code.handler({"challenge_id": challenge}, CONTEXT)
-    assert (minted["outcome"], minted["email"], minted["first_name"]) == ("minted", "ada@example.com", "Ada")
+    assert (minted["outcome"], minted["address"], minted["first_name"]) == ("minted", "ada@example.com", "Ada")
     return str(minted["code"])
 
 

@@ -127,7 +127,7 @@ class TestUsers:
 
 class TestVerification:
     def verify(self, store: AnyStore, who: User, challenge: Challenge, attempts: Attempts) -> None:
-        verified = who.with_email_verified(NOW)
+        verified = who.revised(NOW, email_verified=True)
         event = verified.event("user.verified", NOW, STRANGER)
         store.verify_email(verified, challenge.used(NOW), replace(attempts, version=attempts.version + 1), event)
 
@@ -136,7 +136,7 @@ class TestVerification:
         any_store.set_code(challenge.id, "d", "later")
         self.verify(any_store, user(), replace(challenge, digest="d"), attempts)
         found, used = any_store.user(user().id), any_store.challenge(challenge.id)
-        assert found == user().with_email_verified(NOW)
+        assert found == user().revised(NOW, email_verified=True)
         assert used is not None
         assert (used.used_at, used.is_open) == (clock.timestamp(NOW), False)
 

@@ -17,7 +17,7 @@ def tries(room: Room) -> int:
 def test_a_minted_code_comes_with_what_its_mail_needs(room: Room) -> None:
     user = room.register()
     minted = room.codes.mint(MintCode(room.challenge_id(user)))
-    assert (minted.purpose, minted.email, minted.first_name, minted.minutes) == (
+    assert (minted.purpose, minted.address, minted.first_name, minted.minutes) == (
         "verify_email",
         user.email,
         "Ada",

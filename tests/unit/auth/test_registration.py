@@ -27,7 +27,9 @@ def test_a_new_user_is_an_unverified_customer_and_both_events_say_who_caused_the
         "phone_verified": False,
         "first_name": "Ada",
         "last_name": "Lovelace",
+        "role": "customer",
         "status": "active",
+        "changed": [],
     }
     assert (requested.type, requested.sequence) == ("code.requested", 1)
     assert requested.data == {

@@ -395,3 +395,32 @@ def test_a_401_says_how_to_authenticate() -> None:
 
 def test_every_problem_has_an_error_status() -> None:
     assert all(400 <= kind.status < 600 for kind in PROBLEMS.values())
+
+
+keyed_api = Api()
+keyed_api.get("/things")(echo)
+keyed_api.post("/things")(echo)
+keyed_api.post("/moves", moves_money=True)(echo)
+keyed_api.get("/secrets", person=True)(echo)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        ("read", {"GET /things"}),
+        ("write", {"POST /things"}),
+        ("payments", {"POST /moves"}),
+        ("read write payments", {"GET /things", "POST /things", "POST /moves"}),
+        ("", set()),
+    ],
+)
+def test_an_api_key_may_what_its_scopes_say_and_never_what_is_a_persons(scopes: str, allowed: set[str]) -> None:
+    caller = {**principal(USER), "session_id": "key_01K0000000000000000000000A", "scopes": scopes}
+    routes = [("GET", "/things"), ("POST", "/things"), ("POST", "/moves"), ("GET", "/secrets")]
+    headers = {"Idempotency-Key": "1"}
+    answers = {
+        f"{method} {path}": send(keyed_api.handler, event(method, path, caller=caller, headers=headers)).status
+        for method, path in routes
+    }
+    assert {route for route, status in answers.items() if status == 201} == allowed
+    assert {status for route, status in answers.items() if route not in allowed} <= {403}

@@ -45,13 +45,22 @@ QueryT = TypeVar("QueryT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking, as the authorizer found them; `email_verified` as it was when the token was issued."""
+    """Who is asking, as the authorizer found them; `email_verified` as it was when the token was issued.
+
+    `session_id` is the session's, or the API key's where `is_key`; `expires_at` is when the token dies, "" for a key.
+    """
 
     user_id: str
     role: str
     session_id: str
     scopes: frozenset[str]
     email_verified: bool
+    expires_at: str
+
+    @property
+    def is_key(self) -> bool:
+        """Whether a server asks, with an API key of the user's."""
+        return self.session_id.startswith("key_")
 
     @property
     def is_admin(self) -> bool:
@@ -139,7 +148,9 @@ class _Route:
     endpoint: Endpoint
     body: type[BaseModel]
     query: type[BaseModel]
+    method: str
     public: bool
+    person: bool
     roles: frozenset[str]
     moves_money: bool
     idempotent: bool
@@ -182,18 +193,23 @@ class Api:
         body: type[BaseModel] = NoFields,
         query: type[BaseModel] = Query,
         public: bool = False,
+        person: bool = False,
         roles: frozenset[str] | None = None,
         moves_money: bool = False,
         idempotent: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Registers an endpoint for `method` and `path` (written as API Gateway does: `/accounts/{account_id}`).
 
-        `public`: needs no token. `roles`: only these may. `moves_money`: needs a verified email and an
-        Idempotency-Key. `idempotent`: takes a key where the client sends one.
+        `public`: needs no token. `person`: an API key may not, for it is about who the user is or how they prove it.
+        `roles`: only these may. `moves_money`: needs a verified email and an Idempotency-Key. `idempotent`: takes a
+        key where the client sends one. What an API key may otherwise do follows from its scopes: `read` for GET,
+        `payments` for what moves money, `write` for the rest.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
-            route = _Route(endpoint, body, query, public, roles or frozenset(), moves_money, idempotent or moves_money)
+            takes_key = idempotent or moves_money
+            allowed = roles or frozenset()
+            route = _Route(endpoint, body, query, method, public, person, allowed, moves_money, takes_key)
             self._routes[method, path] = route
             rule = path.replace("{", "<").replace("}", ">")
             self._app.route(rule, method)(lambda **_: self._serve(route))
@@ -294,7 +310,7 @@ def _check(route: _Route, event: APIGatewayProxyEvent) -> Request[Any, Any]:
     principal = _principal(event)
     if principal is None and not route.public:
         raise Problem("unauthenticated")
-    if route.roles and (principal is None or principal.role not in route.roles):
+    if not _may(principal, route):
         raise Problem("forbidden")
     if route.moves_money and not (principal and principal.email_verified):
         raise Problem("email_not_verified")
@@ -334,6 +350,16 @@ def _check(route: _Route, event: APIGatewayProxyEvent) -> Request[Any, Any]:
     )
 
 
+def _may(principal: Principal | None, route: _Route) -> bool:
+    """Whether role and, for an API key, scopes let the caller use a route at all."""
+    if route.roles and (principal is None or principal.role not in route.roles):
+        return False
+    if principal is None or not principal.is_key or route.public:
+        return True
+    scope = "payments" if route.moves_money else "read" if route.method == "GET" else "write"
+    return not route.person and scope in principal.scopes
+
+
 def _principal(event: APIGatewayProxyEvent) -> Principal | None:
     found: Mapping[str, Any] = (event.get("requestContext") or {}).get("authorizer") or {}
     if not found.get("user_id"):
@@ -344,6 +370,7 @@ def _principal(event: APIGatewayProxyEvent) -> Principal | None:
         session_id=str(found["session_id"]),
         scopes=frozenset(str(found.get("scopes", "")).split()),
         email_verified=str(found.get("email_verified")).lower() == "true",
+        expires_at=str(found.get("expires_at", "")),
     )
 
 
