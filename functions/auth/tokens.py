@@ -3,11 +3,13 @@
 import hashlib
 import json
 import secrets
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
 
 import jwt
+from common import clock
 from common.errors import Problem
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from jwt.algorithms import ECAlgorithm
@@ -22,29 +24,38 @@ _LEEWAY = 5
 _CLAIMS = ("iss", "aud", "sub", "sid", "role", "email_verified", "scope", "iat", "nbf", "exp", "jti")
 
 
-class Signer(Protocol):
+class Verifier(Protocol):
     """A P-256 key."""
-
-    def sign(self, message: bytes) -> bytes:
-        """The ES256 signature: r and s, 32 bytes each."""
 
     @property
     def public_key(self) -> EllipticCurvePublicKey:
         """The public half."""
 
 
-class AccessTokens:
-    """Tokens of one issuer (an URL), for its API."""
+class Signer(Verifier, Protocol):
+    """One that signs."""
 
-    def __init__(self, signer: Signer, issuer: str) -> None:
+    def sign(self, message: bytes) -> bytes:
+        """The ES256 signature: r and s, 32 bytes each."""
+
+
+class AccessTokens:
+    """Tokens of one issuer (an URL), for its API.
+
+    One key signs; `others` are published and trusted as well: the one that is to sign next, or the one before it while
+    its last tokens live (docs/operations.md).
+    """
+
+    def __init__(self, signer: Signer, issuer: str, others: Sequence[Verifier] = ()) -> None:
         self._signer = signer
+        self._others = others
         self._issuer = issuer
         self._audience = f"{issuer}/v1"
 
     def issue(self, user: User, session_id: str, at: datetime) -> str:
         """A token of a session, good for 15 minutes from `at`."""
         issued = int(at.timestamp())
-        header = {"alg": ALGORITHM, "kid": self.key["kid"], "typ": TYPE}
+        header = {"alg": ALGORITHM, "kid": self._signing["kid"], "typ": TYPE}
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -64,19 +75,19 @@ class AccessTokens:
     def verify(self, token: str) -> Claims:
         """What a token of ours says. Raises Problem `unauthenticated` for any other and any too old or too young."""
         try:
-            decoded = jwt.decode_complete(
+            header = jwt.get_unverified_header(token)
+            claims = jwt.decode(
                 token,
-                self._signer.public_key,
+                self._public_keys[header["kid"]],
                 algorithms=[ALGORITHM],
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=_LEEWAY,
                 options={"require": list(_CLAIMS)},
             )
-        except (jwt.InvalidTokenError, RecursionError) as error:
+        except (jwt.InvalidTokenError, KeyError, RecursionError) as error:
             raise Problem("unauthenticated") from error
-        header, claims = decoded["header"], decoded["payload"]
-        if header.get("typ") != TYPE or header.get("kid") != self.key["kid"]:
+        if header.get("typ") != TYPE:
             raise Problem("unauthenticated")
         return Claims(
             user_id=claims["sub"],
@@ -84,15 +95,21 @@ class AccessTokens:
             role=claims["role"],
             scopes=tuple(claims["scope"].split()),
             email_verified=claims["email_verified"],
+            expires_at=clock.timestamp(datetime.fromtimestamp(claims["exp"], UTC)),
         )
 
+    @property
+    def keys(self) -> list[dict[str, Any]]:
+        """The public keys as JWKs, the signing one first; a `kid` is a key's thumbprint (RFC 7638)."""
+        return [self._signing, *map(_jwk, self._others)]
+
     @cached_property
-    def key(self) -> dict[str, Any]:
-        """The public key as a JWK; its `kid` is its thumbprint (RFC 7638)."""
-        jwk = ECAlgorithm.to_jwk(self._signer.public_key, as_dict=True)
-        point = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
-        kid = base64url_encode(hashlib.sha256(_json(point)).digest()).decode()
-        return {**point, "kid": kid, "use": "sig", "alg": ALGORITHM}
+    def _signing(self) -> dict[str, Any]:
+        return _jwk(self._signer)
+
+    @cached_property
+    def _public_keys(self) -> dict[str, EllipticCurvePublicKey]:
+        return {_jwk(each)["kid"]: each.public_key for each in (self._signer, *self._others)}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -106,6 +123,13 @@ class AccessTokens:
             "id_token_signing_alg_values_supported": [ALGORITHM],
             "claims_supported": list(_CLAIMS),
         }
+
+
+def _jwk(verifier: Verifier) -> dict[str, Any]:
+    jwk = ECAlgorithm.to_jwk(verifier.public_key, as_dict=True)
+    point = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
+    kid = base64url_encode(hashlib.sha256(_json(point)).digest()).decode()
+    return {**point, "kid": kid, "use": "sig", "alg": ALGORITHM}
 
 
 def _part(fields: dict[str, Any]) -> bytes:

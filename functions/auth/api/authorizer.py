@@ -9,7 +9,7 @@ from common.errors import Problem
 from common.observability import logger
 
 from functions.auth.bearer import bearer
-from functions.auth.bootstrap import sessions
+from functions.auth.bootstrap import api_keys, sessions
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -20,7 +20,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request_id = (event.get("requestContext") or {}).get("requestId")
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     try:
-        claims = sessions().authorize(bearer(headers) or "")
+        token = bearer(headers) or ""
+        claims = api_keys().authorize(token) if token.startswith("key_") else sessions().authorize(token)
     except Problem:
         logger().info("unauthorized", extra={"request_id": request_id})
         raise Exception("Unauthorized") from None
@@ -41,5 +42,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "session_id": claims.session_id,
             "scopes": " ".join(claims.scopes),
             "email_verified": "true" if claims.email_verified else "false",
+            "expires_at": claims.expires_at,
         },
     }

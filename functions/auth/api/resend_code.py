@@ -3,7 +3,7 @@
 from common.http import Api, Reply, Request
 from common.http.fields import Query
 
-from functions.auth.bootstrap import registration
+from functions.auth.bootstrap import codes, registration
 from functions.auth.models import ResendCode
 
 api = Api()
@@ -15,7 +15,7 @@ def resend_code(request: Request[ResendCode, Query]) -> Reply:
     if request.body.email is not None:
         registration().resend(request.actor, request.body.email)
         return Reply(202, headers={"Location": "/v1/auth/verify-email"})
-    registration().resend_challenge(request.actor, request.body.challenge_id or "")
+    codes().ask_again(request.body.challenge_id or "", request.actor)
     return Reply(202, headers={"Location": "/v1/auth/login/verify"})
 
 

@@ -12,7 +12,7 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 @api.get("/.well-known/jwks.json", public=True)
 def jwks(_: Request[NoFields, Query]) -> Reply:
     """The keys that verify access tokens (RFC 7517)."""
-    return Reply(200, {"keys": [tokens().key]}, _CACHED)
+    return Reply(200, {"keys": tokens().keys}, _CACHED)
 
 
 @api.get("/.well-known/openid-configuration", public=True)

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from common import clock
 from common.events import Actor, Event
+
+from functions.auth.domain.users import User
+
+if TYPE_CHECKING:
+    from functions.auth.domain.authenticators import Authenticator
 
 Purpose = Literal["verify_email", "login", "reset_password", "change_email", "verify_phone", "pin_reset"]
 
@@ -16,6 +21,9 @@ TRIES = 5
 WRONG_A_DAY = 10
 """How many wrong codes a user may give for a purpose in 24 hours, over all challenges."""
 RESEND_AFTER = timedelta(minutes=1)
+AUTHENTICATOR = ""
+"""Where the codes of a challenge "go" that the user's own authenticator app answers: nowhere."""
+_TO_NEW_ADDRESS: tuple[Purpose, ...] = ("change_email", "verify_phone")
 _DAY = timedelta(days=1)
 
 
@@ -28,9 +36,10 @@ def code_expiry(at: datetime) -> str:
 class Challenge:
     """What a code is asked for. `digest` is the keyed digest of the last code minted, None before the first.
 
-    `address` is where the code goes: an email address, or a phone number for `verify_phone`. `subject` is what the
-    purpose is about where the user alone does not say it: the account of a `pin_reset`. `asked` counts how often a
-    code was asked for; `expires_at` (epoch seconds) is when the item itself may go.
+    `address` is where the code goes: an email address, a phone number for `verify_phone`, or AUTHENTICATOR. `subject`
+    is what the purpose is about where the user alone does not say it: the account of a `pin_reset`, the user's
+    `generation` for a `login`. `asked` counts how often a code was asked for; `expires_at` (epoch seconds) is when the
+    item itself may go.
     """
 
     id: str
@@ -46,14 +55,26 @@ class Challenge:
     used_at: str | None = None
 
     @classmethod
-    def new(cls, id: str, user_id: str, purpose: Purpose, address: str, at: datetime) -> "Challenge":
+    def new(
+        cls, id: str, user_id: str, purpose: Purpose, address: str, at: datetime, subject: str | None = None
+    ) -> "Challenge":
         """A challenge whose first code is asked for at `at` and goes to `address`."""
-        return cls(id, user_id, purpose, address, asked=1, tries=0, expires_at=int((at + _DAY).timestamp()))
+        challenge = cls(id, user_id, purpose, address, 1, 0, int((at + _DAY).timestamp()), subject)
+        # An app has its code at once: the time runs from now.
+        return replace(challenge, code_expires_at=code_expiry(at)) if address == AUTHENTICATOR else challenge
 
     @property
     def is_open(self) -> bool:
         """Whether a code for it may still be minted or tried."""
         return self.used_at is None and self.tries < TRIES
+
+    def is_for(self, user: User) -> bool:
+        """Whether its codes go where `user` is to be reached: an address that is theirs no more proves nothing."""
+        return self.purpose in _TO_NEW_ADDRESS or self.address in (user.email, AUTHENTICATOR)
+
+    def is_fresh(self, at: datetime) -> bool:
+        """Whether its last code was asked for less than a minute ago."""
+        return at.timestamp() < self.expires_at - (_DAY - RESEND_AFTER).total_seconds()
 
     def asked_again(self, at: datetime) -> "Challenge":
         """The challenge once another code is asked for; its tries stay."""
@@ -64,8 +85,8 @@ class Challenge:
         return replace(self, used_at=clock.timestamp(at))
 
     def has_expired(self, at: datetime) -> bool:
-        """Whether the last code's time is over."""
-        return self.code_expires_at is None or clock.timestamp(at) >= self.code_expires_at
+        """Whether the last code's time is over; before there is one, it is not."""
+        return self.code_expires_at is not None and clock.timestamp(at) >= self.code_expires_at
 
     def event(self, at: datetime, actor: Actor) -> Event:
         """The event that a code has to be mailed. It carries no code: that is minted when the mail is written."""
@@ -94,11 +115,9 @@ class Attempts:
         """With one more try at `at`, wrong until it proves right."""
         return replace(self, wrong=(*self._recent(at), clock.timestamp(at)), version=self.version + 1)
 
-    def forgiven(self, at: datetime) -> "Attempts":
-        """Without the try at `at`, which was right."""
-        wrong = list(self.wrong)
-        wrong.remove(clock.timestamp(at))
-        return replace(self, wrong=tuple(wrong), version=self.version + 1)
+    def passed(self) -> "Attempts":
+        """After a right try, which does not count."""
+        return replace(self, version=self.version + 1)
 
     def moved_to(self, challenge_id: str) -> "Attempts":
         """With a new challenge open; the day's wrong codes still count."""
@@ -106,3 +125,22 @@ class Attempts:
 
     def _recent(self, at: datetime) -> tuple[str, ...]:
         return tuple(moment for moment in self.wrong if moment > clock.timestamp(at - _DAY))
+
+
+class Asked(NamedTuple):
+    """A challenge of `user` that a code is asked for; `attempts` where that made it the open one, and the event to tell
+    where a message is to go out."""
+
+    user: User
+    challenge: Challenge
+    attempts: Attempts | None
+    event: Event | None
+
+
+class Passed(NamedTuple):
+    """A challenge as a right code uses it up, to be written with what the code allows; and the authenticator after it,
+    where the code was one of its."""
+
+    challenge: Challenge
+    attempts: Attempts
+    authenticator: "Authenticator | None" = None

@@ -8,7 +8,7 @@ from common import clock
 from common.events import Actor, Event, Type
 
 Role = Literal["customer", "arbiter", "admin"]
-Status = Literal["active", "suspended"]
+Status = Literal["active", "suspended", "deleted"]
 SecondFactor = Literal["none", "email", "totp"]
 
 
@@ -66,6 +66,15 @@ class User:
     def revised(self, at: datetime, **changes: Any) -> "User":
         """The user after their next change."""
         return replace(self, **changes, updated_at=clock.timestamp(at), sequence=self.sequence + 1)
+
+    def deletion(self, at: datetime, actor: Actor) -> Event:
+        """The event of the change that leaves nothing of the user but the fact; it holds no personal data of theirs."""
+        data = {"user_id": self.id, "status": "deleted"}
+        return Event.new("user.deleted", self.id, self.sequence + 1, at, data, actor)
+
+    def login_failed(self, at: datetime, actor: Actor) -> Event:
+        """The event of a wrong password or second factor, by whoever gave it."""
+        return Event.new("user.login_failed", self.id, int(at.timestamp() * 1000), at, {"user_id": self.id}, actor)
 
     def event(self, type: Type, at: datetime, actor: Actor, changed: tuple[str, ...] = ()) -> Event:
         """The event of the change that made the user what they are now; `changed` names the fields."""

@@ -8,7 +8,7 @@ from common.clock import Clock
 from common.errors import Problem
 from common.events import Actor, Event
 
-from functions.auth.domain.codes import Attempts, Challenge, Purpose
+from functions.auth.domain.codes import Attempts, Challenge, Passed, Purpose
 from functions.auth.domain.passwords import check_strength
 from functions.auth.domain.throttle import digest_of
 from functions.auth.domain.users import User
@@ -21,9 +21,6 @@ _VERIFY: Purpose = "verify_email"
 class Store(Protocol):
     """What registration needs of the table."""
 
-    def user(self, user_id: str) -> User | None:
-        """A user by id."""
-
     def user_by_email(self, email: str) -> User | None:
         """A user by email, verified or not."""
 
@@ -33,8 +30,8 @@ class Store(Protocol):
     def add_user(self, user: User, challenge: Challenge, attempts: Attempts, events: tuple[Event, Event]) -> None:
         """Writes a new user with email, phone and first challenge. Raises Problem `email_taken` or `phone_taken`."""
 
-    def verify_email(self, user: User, challenge: Challenge, attempts: Attempts, event: Event) -> None:
-        """Writes the verified user and uses the challenge up. Raises Stale."""
+    def revise(self, user: User, event: Event, passed: Passed | None = None) -> None:
+        """Writes a changed user and uses up the code that allowed it. Raises Stale."""
 
 
 class Passwords(Protocol):
@@ -88,28 +85,22 @@ class Registration:
         user = self._store.user_by_email(email)
         if user is None:
             raise Problem("invalid_code")
-        tried = self._codes.check(user.id, _VERIFY, code)
 
-        def write() -> None:
-            challenge, attempts = self._codes.use(tried)
-            found = self._store.user(user.id)
-            if found is None or found.email != challenge.address:
-                raise Problem("invalid_code")
+        def write(found: User, passed: Passed) -> None:
             now = self._now()
             verified = found.revised(now, email_verified=True)
-            self._store.verify_email(verified, challenge, attempts, verified.event("user.verified", now, actor))
+            self._store.revise(verified, verified.event("user.verified", now, actor), passed)
 
-        settled(write)
+        self._codes.redeem(user.id, _VERIFY, code, write)
 
     def resend(self, actor: Actor, email: str) -> None:
         """Asks for another code, where `email` is somebody's and unverified; nothing tells whether it is.
 
         Raises Problem `rate_limited`.
         """
+        settled(lambda: self._resend(actor, email))
+
+    def _resend(self, actor: Actor, email: str) -> None:
         user = self._store.user_by_email(email)
         waiting = user if user is not None and not user.email_verified else None
-        self._codes.ask_again(digest_of(_VERIFY, email), waiting, _VERIFY, actor)
-
-    def resend_challenge(self, actor: Actor, challenge_id: str) -> None:
-        """The same for a challenge by its id. Raises Problem `rate_limited`."""
-        self._codes.ask_again(digest_of("challenge", challenge_id), None, _VERIFY, actor)
+        self._codes.ask(digest_of(_VERIFY, email), waiting, _VERIFY, actor)

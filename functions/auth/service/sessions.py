@@ -1,6 +1,6 @@
 """Sessions: opened by a login, carried on by refresh tokens, ended; and who an access token stands for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -8,9 +8,12 @@ from typing import Protocol
 from common.clock import Clock
 from common.errors import Problem
 from common.events import Actor, Event
+from common.http.lists import Page, take
 
 from functions.auth.domain import Stale
-from functions.auth.domain.sessions import Claims, RefreshToken, Session
+from functions.auth.domain.codes import Passed
+from functions.auth.domain.sessions import Claims, Device, RefreshToken, Session
+from functions.auth.domain.throttle import Counters
 from functions.auth.domain.users import User
 
 
@@ -23,8 +26,34 @@ class Store(Protocol):
     def session(self, user_id: str, session_id: str) -> Session | None:
         """A session of a user."""
 
-    def open_session(self, session: Session, event: Event, failures_key: str, at: datetime) -> None:
-        """Writes a new session and forgets failed logins, unless these ask for a wait. Raises Stale then."""
+    def live_sessions(self, user: User, at: datetime, older_than: str | None) -> Iterator[Session]:
+        """The user's live sessions, newest first, from the one after `older_than`."""
+
+    def is_known(self, device: Device, at: datetime) -> bool:
+        """Whether the user signed in from there in the last 90 days."""
+
+    def has_signed_in(self, user_id: str) -> bool:
+        """Whether the user ever did."""
+
+    def open_session(
+        self,
+        session: Session,
+        user: User,
+        device: Device,
+        event: Event,
+        counters: Counters,
+        at: datetime,
+        passed: Passed | None = None,
+        *,
+        first: bool,
+    ) -> None:
+        """Writes a new session of an active user's generation, uses up the second factor that they gave, and forgets
+        failed logins for their email from this address.
+
+        The device is known from then on, and that there was a `first` login. Raises Stale where the user is no more
+        what the session says or has another second factor, where there was a first one already, where the code was
+        used, and where failed logins ask for a wait.
+        """
 
     def rotate(self, session: Session, before: Session) -> None:
         """Writes the session's next refresh token, where `before` still holds. Raises Stale."""
@@ -69,17 +98,26 @@ class Sessions:
         self._new_id = new_id
         self._new_secret = new_secret
 
-    def open(self, user: User, actor: Actor, failures_key: str) -> Grant:
-        """A new session for a user who has just proven who they are.
+    def open(self, user: User, actor: Actor, counters: Counters, passed: Passed | None = None) -> Grant:
+        """A new session for a user who has just proven who they are, with a second factor where they have one.
 
-        `failures_key` counts the failed logins that this one forgets. Raises Stale where they ask for a wait by now.
+        `counters` are where their failed logins count. Raises Problem `invalid_credentials` where the user has
+        meanwhile ended all sessions, has another second factor or is not active any more, and Stale where failed
+        logins ask for a wait or the second factor was used up.
         """
         now = self._now()
-        token = RefreshToken(user.id, self._new_id("ses", now), self._new_secret(), self._new_secret())
+        found = self._store.user(user.id)
+        known = (user.generation, user.second_factor)
+        if found is None or found.status != "active" or (found.generation, found.second_factor) != known:
+            raise Problem("invalid_credentials")
+        token = RefreshToken(found.id, self._new_id("ses", now), self._new_secret(), self._new_secret())
         # Signed before anything is written: a key that can't be reached leaves no session behind.
-        grant = Grant(user, self._tokens.issue(user, token.session_id, now), token.text)
-        session = Session.new(token, now, actor)
-        self._store.open_session(session, session.login_event(now, actor), failures_key, now)
+        grant = Grant(found, self._tokens.issue(found, token.session_id, now), token.text)
+        session = Session.new(token, found.generation, now, actor)
+        device = Device.of(found.id, now, actor)
+        first = not self._store.has_signed_in(found.id)
+        event = session.login_event(now, actor, new_device=not first and not self._store.is_known(device, now))
+        self._store.open_session(session, found, device, event, counters, now, passed, first=first)
         return grant
 
     def refresh(self, text: str, actor: Actor) -> Grant:
@@ -91,9 +129,9 @@ class Sessions:
         token = RefreshToken.parse(text)
         session = self._store.session(token.user_id, token.session_id) if token else None
         user = self._store.user(token.user_id) if token else None
-        if token is None or session is None or user is None or user.status != "active":
+        if token is None or session is None or user is None:
             raise Problem("invalid_refresh_token")
-        match session.judge(token, now):
+        match session.judge(token, user, now):
             case "end":
                 self._store.end_session(session.user_id, session.id, now)
                 raise Problem("invalid_refresh_token", "This refresh token was used before; the session has ended.")
@@ -125,10 +163,25 @@ class Sessions:
             if session is not None and session.owns(token):
                 self._store.end_session(session.user_id, session.id, self._now())
 
+    def page(self, user_id: str, limit: int, older_than: str | None) -> Page:
+        """The user's live sessions, newest first."""
+        user = self._store.user(user_id)
+        if user is None:
+            raise Problem("unauthenticated")
+        live = self._store.live_sessions(user, self._now(), older_than)
+        return take(((session.id, session) for session in live), limit)
+
+    def end(self, user_id: str, session_id: str) -> None:
+        """Ends a session of the user's; one that has ended stays so. Raises Problem `not_found`."""
+        if self._store.session(user_id, session_id) is None:
+            raise Problem("not_found")
+        self._store.end_session(user_id, session_id, self._now())
+
     def authorize(self, access_token: str) -> Claims:
-        """Who is asking. Raises Problem `unauthenticated` for a bad token or one whose session has ended."""
+        """Who is asking. Raises Problem `unauthenticated` for a bad token or one whose session or user is gone."""
         claims = self._tokens.verify(access_token)
         session = self._store.session(claims.user_id, claims.session_id)
-        if session is None or not session.is_live(self._now()):
+        user = self._store.user(claims.user_id)
+        if session is None or user is None or not session.is_live(self._now(), user):
             raise Problem("unauthenticated")
         return claims

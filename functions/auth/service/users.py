@@ -1,11 +1,17 @@
-"""Users, as they see themselves and as other rooms may."""
+"""Users, as they see themselves, as admins see them and as other rooms may."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from common.errors import Problem
+from common.http.lists import Page
 from common.tasks import FindUser, FoundUser
 
-from functions.auth.domain.users import User
+from functions.auth.domain.users import Role, Status, User
+
+_EXAMINED = 500
+"""How many users are looked at for a page, so that a filter that few pass does not make one request read them all."""
 
 
 class Store(Protocol):
@@ -20,6 +26,24 @@ class Store(Protocol):
     def user_by_phone(self, phone: str) -> User | None:
         """A user by phone, verified or not."""
 
+    def newest_users(self, older_than: str | None, at_least: int) -> Iterator[tuple[str, User | None]]:
+        """Ids and users, newest first, from the one after `older_than`; None for one who was deleted just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which users to list; None is any."""
+
+    role: Role | None = None
+    status: Status | None = None
+    email: str | None = None
+
+    def admit(self, user: User) -> bool:
+        """Whether `user` is to be listed."""
+        return (
+            self.role in (None, user.role) and self.status in (None, user.status) and self.email in (None, user.email)
+        )
+
 
 class Users:
     """Who is here."""
@@ -33,6 +57,28 @@ class Users:
         if user is None:
             raise Problem("unauthenticated")
         return user
+
+    def seen_by(self, caller_id: str, user_id: str, *, admin: bool) -> User:
+        """A user, for themselves or an admin. Raises Problem `not_found`, for anybody else too."""
+        user = self._store.user(user_id) if admin or caller_id == user_id else None
+        if user is None:
+            raise Problem("not_found")
+        return user
+
+    def page(self, filters: Filters, limit: int, older_than: str | None) -> Page:
+        """Users, newest first. A page may hold fewer than `limit` and still not be the last."""
+        if filters.email is not None:
+            user = self._store.user_by_email(filters.email)
+            return Page([user] if user is not None and filters.admit(user) else [], None)
+        users: list[User] = []
+        last = None
+        for examined, (user_id, user) in enumerate(self._store.newest_users(older_than, limit + 1)):
+            if len(users) == limit or examined == _EXAMINED:
+                return Page(users, last)
+            last = user_id
+            if user is not None and filters.admit(user):
+                users.append(user)
+        return Page(users, None)
 
     def find(self, wanted: FindUser) -> FoundUser:
         """A user by exactly one of id, email and phone; by email or phone only where that is verified."""

@@ -3,12 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
+from zlib import crc32
 
-from common.dynamo import Cancelled, Item, Key, Table, Write
+from common.dynamo import Cancelled, Item, Key, Put, Table, Write
+from common.events import Event, outbox
 
 from functions.auth.domain import Stale
+from functions.auth.domain.users import User
 
 RecordT = TypeVar("RecordT")
+USER_SHARDS = tuple("01234567")
+"""The partitions of the index `users`: one would be hot, as every change of any user is written there."""
+ADMINS: Key = ("A", "A")
+"""How many admins there are."""
 
 
 def transact(table: Table, *writes: Write) -> None:
@@ -29,9 +36,34 @@ def session_key(user_id: str, session_id: str) -> Key:
     return f"U#{user_id}", f"S#{session_id}"
 
 
+def device_key(user_id: str, digest: str) -> Key:
+    """Where a user once signed in from."""
+    return f"U#{user_id}", f"D#{digest}"
+
+
+def signed_in_key(user_id: str) -> Key:
+    """That a user has signed in before."""
+    return f"U#{user_id}", "D"
+
+
+def keyring_key(user_id: str) -> Key:
+    """Which API keys a user has."""
+    return f"U#{user_id}", "K"
+
+
+def api_key_key(key_id: str) -> Key:
+    """An API key."""
+    return f"K#{key_id}", "K"
+
+
 def attempts_key(user_id: str, purpose: str) -> Key:
     """A user's open challenge of a purpose."""
     return f"U#{user_id}", f"Q#{purpose}"
+
+
+def authenticator_key(user_id: str) -> Key:
+    """A user's authenticator app."""
+    return f"U#{user_id}", "F"
 
 
 def email_key(email: str) -> Key:
@@ -69,6 +101,17 @@ def item_of(key: Key, record: Any, told: Mapping[str, str] | None = None) -> Ite
     # What is None is left out, so that conditions can ask whether it is there.
     held = {name: value for name, value in asdict(record).items() if value is not None}
     return keyed(key, {**held, **(told or {})})
+
+
+def user_item(user: User, event: Event) -> Item:
+    """A user's item with the event of their change, and where the index `users` has it."""
+    shard = USER_SHARDS[crc32(user.id.encode()) % len(USER_SHARDS)]
+    return {**item_of(user_key(user.id), user, outbox(event)), "user_shard": shard}
+
+
+def revision(user: User, event: Event) -> Put:
+    """Writes what follows the user's `sequence` before it."""
+    return Put(user_item(user, event), (("sequence", "=", user.sequence - 1),))
 
 
 def record_of(kind: type[RecordT], item: Item | None) -> RecordT | None:

@@ -1,12 +1,11 @@
 """Users, and the addresses and numbers that are theirs."""
 
-from common.dynamo import ABSENT, Cancelled, Key, Put, Table, Update, Write
+from common.dynamo import ABSENT, Cancelled, Key, Put, Table, Write
 from common.errors import Problem
 from common.events import Event, outbox
 
 from functions.auth.domain.codes import Attempts, Challenge
 from functions.auth.domain.users import User
-from functions.auth.store.codes import following
 from functions.auth.store.items import (
     attempts_key,
     challenge_key,
@@ -15,7 +14,7 @@ from functions.auth.store.items import (
     keyed,
     phone_key,
     record_of,
-    transact,
+    user_item,
     user_key,
 )
 
@@ -27,8 +26,9 @@ class UserStore:
         self._table = table
 
     def user(self, user_id: str) -> User | None:
-        """A user by id."""
-        return record_of(User, self._table.get(user_key(user_id)))
+        """A user by id; one who was deleted is none."""
+        item = self._table.get(user_key(user_id))
+        return record_of(User, item) if item is not None and item["status"] != "deleted" else None
 
     def user_by_email(self, email: str) -> User | None:
         """A user by email, verified or not."""
@@ -55,7 +55,7 @@ class UserStore:
         registered, requested = events
         claim = {"user_id": user.id}
         writes: list[Write] = [
-            Put(item_of(user_key(user.id), user, outbox(registered)), ABSENT),
+            Put(user_item(user, registered), ABSENT),
             Put(item_of(challenge_key(challenge.id), challenge, outbox(requested)), ABSENT),
             Put(item_of(attempts_key(user.id, attempts.purpose), attempts), ABSENT),
             Put(keyed(email_key(user.email), claim), ABSENT),
@@ -72,16 +72,3 @@ class UserStore:
                 raise Problem("phone_taken") from refused
             if not email.failed:
                 raise
-
-    def verify_email(self, user: User, challenge: Challenge, attempts: Attempts, event: Event) -> None:
-        """Writes the verified user and uses the challenge up. Raises Stale."""
-        transact(
-            self._table,
-            Put(item_of(user_key(user.id), user, outbox(event)), (("sequence", "=", user.sequence - 1),)),
-            Update(
-                challenge_key(challenge.id),
-                set={"used_at": challenge.used_at},
-                where=(("used_at", "absent", None), ("digest", "=", challenge.digest)),
-            ),
-            following(attempts),
-        )

@@ -17,8 +17,8 @@ class Config:
     state_machines: str
     rail_queue: str
     mail_flush_queue: str
-    token_key: str
-    retired_token_keys: tuple[str, ...]
+    token_keys: tuple[str, ...]
+    """Keys of access tokens: the first signs, all verify."""
     data_key: str
     fingerprint_secret: str
     sender: str
@@ -55,8 +55,7 @@ def config() -> Config:
         state_machines=os.environ["STATE_MACHINES"],
         rail_queue=os.environ["RAIL_QUEUE"],
         mail_flush_queue=os.environ["MAIL_FLUSH_QUEUE"],
-        token_key=os.environ["TOKEN_KEY"],
-        retired_token_keys=tuple(os.environ["RETIRED_TOKEN_KEYS"].split()),
+        token_keys=tuple(os.environ["TOKEN_KEYS"].split()),
         data_key=os.environ["DATA_KEY"],
         fingerprint_secret=os.environ["FINGERPRINT_SECRET"],
         sender=os.environ["SENDER"],

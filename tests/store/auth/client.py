@@ -1,11 +1,37 @@
 """The auth room as a client meets it: requests through the handlers, behind the authorizer."""
 
 import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+import jwt
+from common import clock
 from common.dynamo import Table
 
-from functions.auth.api import authorizer, login, logout, me, refresh, register, resend_code, verify_email, well_known
+from functions.auth.api import (
+    api_keys,
+    authorizer,
+    email,
+    login,
+    login_verify,
+    logout,
+    me,
+    password_change,
+    password_forgot,
+    password_reset,
+    phone,
+    refresh,
+    register,
+    resend_code,
+    sessions,
+    totp,
+    user,
+    users,
+    validate,
+    verify_email,
+    well_known,
+)
 from functions.auth.tasks import find_user, mint_code
 from tests.support.rest import CONTEXT, Answer, event, send
 
@@ -17,6 +43,24 @@ HANDLERS = {
     "/auth/refresh": refresh,
     "/auth/logout": logout,
     "/auth/me": me,
+    "/auth/login/verify": login_verify,
+    "/auth/password/change": password_change,
+    "/auth/password/forgot": password_forgot,
+    "/auth/password/reset": password_reset,
+    "/auth/email/change": email,
+    "/auth/email/confirm": email,
+    "/auth/phone": phone,
+    "/auth/phone/confirm": phone,
+    "/auth/totp": totp,
+    "/auth/totp/confirm": totp,
+    "/auth/totp/disable": totp,
+    "/auth/validate": validate,
+    "/auth/sessions": sessions,
+    "/auth/sessions/{session_id}": sessions,
+    "/auth/api-keys": api_keys,
+    "/auth/api-keys/{key_id}": api_keys,
+    "/users": users,
+    "/users/{user_id}": user,
     "/.well-known/jwks.json": well_known,
     "/.well-known/openid-configuration": well_known,
 }
@@ -49,6 +93,25 @@ def authorize(authorization: str | None, name: str = "Authorization") -> dict[st
 def get_me(access_token: str) -> Answer:
     caller = authorize(f"Bearer {access_token}")["context"]
     return send(me.handler, event("GET", "/auth/me", caller=caller))
+
+
+def ask(
+    token: str,
+    method: str,
+    resource: str,
+    body: Any = None,
+    query: Mapping[str, str | list[str]] | None = None,
+    **path: str,
+) -> Answer:
+    """Asks with a token or key, behind the authorizer."""
+    caller = authorize(f"Bearer {token}")["context"]
+    return send(HANDLERS[resource].handler, event(method, resource, body=body, caller=caller, query=query, path=path))
+
+
+def expiry_of(token: str) -> str:
+    """When an access token dies, as answers say it."""
+    exp = jwt.decode(token, options={"verify_signature": False})["exp"]
+    return clock.timestamp(datetime.fromtimestamp(exp, UTC))
 
 
 def sign_in() -> dict[str, Any]:

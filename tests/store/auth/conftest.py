@@ -24,6 +24,14 @@ CACHED: tuple[Any, ...] = (
     bootstrap.login,
     bootstrap.sessions,
     bootstrap.users,
+    bootstrap.second_factor,
+    bootstrap.credentials,
+    bootstrap.authenticators,
+    bootstrap.password_changes,
+    bootstrap.addresses,
+    bootstrap.profile,
+    bootstrap.api_keys,
+    bootstrap.administration,
     bootstrap.tokens,
     bootstrap._store,
 )
@@ -36,7 +44,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
         key = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
         secret = config().fingerprint_secret
         boto3.client("secretsmanager").create_secret(Name=secret, SecretString="a key for tests")
-        monkeypatch.setenv("TOKEN_KEY", key)
+        monkeypatch.setenv("TOKEN_KEYS", key)
+        monkeypatch.setenv("DATA_KEY", boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
         monkeypatch.setattr(passwords, "BcryptPasswords", partial(passwords.BcryptPasswords, cost=4))
         for cached in CACHED:
             cached.cache_clear()

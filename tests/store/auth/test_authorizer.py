@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import boto3
+import jwt
 import pytest
 from common import aws, clock
 from common.config import config
@@ -13,10 +14,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.utils import raw_to_der_signature
 
 from functions.auth import bootstrap
+from functions.auth.api import well_known
 from functions.auth.domain.users import User
 from functions.auth.signer import KmsSigner
 from functions.auth.tokens import AccessTokens
-from tests.store.auth.client import Lines, authorize, post, sign_in
+from tests.store.auth.client import CREDENTIALS, Lines, authorize, expiry_of, post, sign_in
+from tests.store.auth.conftest import CACHED
+from tests.support.rest import event, send
 from tests.unit.auth.fakes import LocalSigner
 
 pytestmark = pytest.mark.usefixtures("table")
@@ -62,6 +66,7 @@ def test_allows_the_whole_stage_and_names_the_principal(name: str) -> None:
             "session_id": granted["refresh_token"].split(".")[1],
             "scopes": "read write payments",
             "email_verified": "false",
+            "expires_at": expiry_of(granted["access_token"]),
         },
     }
 
@@ -117,8 +122,66 @@ def test_a_fault_is_not_taken_for_a_bad_token(table: Table, lines: Lines) -> Non
     assert line.levelname == "ERROR"
 
 
+class TestRotation:
+    """docs/operations.md, one deployment after the other: TOKEN_KEYS is "old", "old new", "new old", "new"."""
+
+    def deploy(self, monkeypatch: pytest.MonkeyPatch, *keys: str) -> list[str]:
+        """Starts processes anew with these keys, and answers the published ids."""
+        monkeypatch.setenv("TOKEN_KEYS", " ".join(keys))
+        for cached in CACHED:
+            cached.cache_clear()
+        answer = send(well_known.handler, event("GET", "/.well-known/jwks.json"))
+        return [key["kid"] for key in answer.json["keys"]]
+
+    def test_a_key_is_published_before_it_signs_and_trusted_while_its_tokens_live(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = config().token_keys[0]
+        new = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+        first = sign_in()["access_token"]
+        (old_kid,) = self.deploy(monkeypatch, old)
+
+        published = self.deploy(monkeypatch, old, new)
+        second = again()
+        assert published[0] == old_kid == kid_of(first) == kid_of(second)
+
+        assert self.deploy(monkeypatch, new, old) == published[::-1]
+        third = again()
+        assert kid_of(third) == published[1] != old_kid
+        for token in (first, second, third):
+            assert authorize(f"Bearer {token}")["principalId"]
+
+        assert self.deploy(monkeypatch, new) == [kid_of(third)]
+        authorize(f"Bearer {third}")
+        for token in (first, second):
+            deny(f"Bearer {token}")
+
+    def test_public_keys_are_read_once_a_process_whatever_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        new = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+        token = sign_in()["access_token"]
+        self.deploy(monkeypatch, config().token_keys[0], new)
+        authorize(f"Bearer {token}")
+        asked: list[str] = []
+        aws.client("kms").meta.events.register("before-call.kms", lambda model, **_: asked.append(model.name))
+        for unknown in ("another", "", "x" * 5000):
+            claims = jwt.decode(token, options={"verify_signature": False})
+            deny(f"Bearer {jwt.encode(claims, LocalSigner().private_key, 'ES256', {'typ': 'at+jwt', 'kid': unknown})}")
+        authorize(f"Bearer {token}")
+        assert asked == []
+        again()
+        assert asked == ["Sign"]
+
+
+def again() -> str:
+    return str(post("/auth/login", CREDENTIALS).json["access_token"])
+
+
+def kid_of(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
 def test_kms_signs_what_its_public_key_verifies() -> None:
-    signer = KmsSigner(aws.client("kms"), config().token_key)
+    signer = KmsSigner(aws.client("kms"), config().token_keys[0])
     for number in range(1, 21):
         message = b"x" * number
         raw = signer.sign(message)

@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from functions.auth.domain.sessions import Session
-from functions.auth.domain.throttle import digest_of
+from functions.auth.domain.throttle import Counters
 from tests.unit.auth.fakes import STRANGER
 from tests.unit.auth.room import EMAIL, PASSWORD, Room, refused
+
+HERE = Counters.of(EMAIL, "203.0.113.7")
 
 
 def fail(room: Room, times: int, email: str = EMAIL) -> None:
@@ -20,10 +22,10 @@ def test_the_right_password_opens_a_session(room: Room) -> None:
     claims = room.tokens.verify(grant.access_token)
     session = room.store.sessions[claims.session_id]
     assert (session.user_id, session.device, session.ip, session.ended_at) == (user.id, "tests", "203.0.113.7", None)
-    assert session.is_live(room.clock())
+    assert session.is_live(room.clock(), user)
     login = room.store.events[-1]
     assert (login.type, login.subject, login.sequence) == ("user.login", session.id, 1)
-    assert login.data == {"user_id": user.id}
+    assert login.data == {"user_id": user.id, "new_device": False, "device": "tests"}
     assert login.actor == replace(STRANGER, user_id=user.id, session_id=session.id)
 
 
@@ -42,7 +44,8 @@ def test_an_unknown_email_costs_and_answers_what_a_wrong_password_does(room: Roo
     room.register()
     fail(room, 1, email)
     assert room.passwords.compared == 1
-    assert room.store.failures(digest_of("login", email, "203.0.113.7")).count == 1
+    tally = room.store.tally(Counters.of(email, "203.0.113.7"))
+    assert [failures.count for failures in tally] == [1, 1, 1]
     assert not room.store.sessions
 
 
@@ -73,7 +76,7 @@ def test_the_right_password_after_the_wait_is_in_and_forgets(room: Room) -> None
     refused("rate_limited", room.login)
     room.clock.advance(seconds=30)
     room.login()
-    assert not room.store.counted
+    assert [failures.count for failures in room.store.tally(HERE)] == [0, 5, 5]
     fail(room, 5)
 
 
@@ -98,8 +101,7 @@ def test_guesses_at_once_share_five_failures(room: Room) -> None:
     room.register()
     room.store.before("count_failure", lambda: fail(room, 5))
     refused("rate_limited", room.login, "wrong words")
-    (failures,) = room.store.counted.values()
-    assert failures.count == 5
+    assert [failures.count for failures in room.store.tally(HERE)] == [5, 5, 5]
 
 
 def test_a_right_guess_behind_five_wrong_ones_waits_as_well(room: Room) -> None:
@@ -113,8 +115,7 @@ def test_two_failures_at_once_are_two(room: Room) -> None:
     room.register()
     room.store.before("count_failure", lambda: fail(room, 1))
     fail(room, 1)
-    (failures,) = room.store.counted.values()
-    assert failures.count == 2
+    assert [failures.count for failures in room.store.tally(HERE)] == [2, 2, 2]
 
 
 def test_a_suspended_user_is_told_so_after_the_right_password_only(room: Room) -> None:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from common.errors import Problem
 
 from functions.auth.domain import Stale
 from functions.auth.domain.users import User
@@ -54,6 +55,26 @@ def test_who_registers_a_moment_earlier_wins(room: Room) -> None:
     assert len(room.store.users) == 1
 
 
+@pytest.mark.parametrize("same", ["email", "phone"])
+def test_of_fifty_who_register_one_address_at_once_one_wins(room: Room, same: str) -> None:
+    refusals: list[str] = []
+
+    def register(number: int) -> None:
+        email = EMAIL if same == "email" else f"user{number}@example.com"
+        phone = "+4915112345678" if same == "phone" else None
+        try:
+            room.register(email, phone=phone)
+        except Problem as problem:
+            refusals.append(problem.code)
+
+    # Each finds the address free, and then all the others come in between.
+    room.store.before("add_user", *[lambda number=number: register(number) for number in range(1, 50)])
+    register(0)
+    assert refusals == [f"{same}_taken"] * 49
+    assert len(room.store.users) == 1
+    assert room.store.types() == ["user.registered", "code.requested"]
+
+
 def test_a_taken_email_is_told_before_a_weak_password(room: Room) -> None:
     room.register()
     refused("email_taken", room.register, EMAIL, "password1")
@@ -99,7 +120,7 @@ def test_a_code_is_good_once(room: Room) -> None:
 
 def test_two_who_send_the_right_code_at_once_verify_once(room: Room) -> None:
     code = room.mint(room.register())
-    room.store.before("verify_email", lambda: room.verify(code))
+    room.store.before("revise", lambda: room.verify(code))
     refused("invalid_code", room.verify, code)
     assert room.store.types().count("user.verified") == 1
 
@@ -107,7 +128,7 @@ def test_two_who_send_the_right_code_at_once_verify_once(room: Room) -> None:
 def test_a_code_replaced_while_it_is_tried_is_void(room: Room) -> None:
     user = room.register()
     code = room.mint(user)
-    room.store.before("verify_email", lambda: room.mint(user))
+    room.store.before("revise", lambda: room.mint(user))
     refused("invalid_code", room.verify, code)
     assert not room.store.users[user.id].email_verified
 
@@ -119,7 +140,7 @@ def test_a_user_who_changes_meanwhile_keeps_the_change(room: Room) -> None:
     def rename() -> None:
         room.store.users[user.id] = replace(user, first_name="Augusta", sequence=2)
 
-    room.store.before("verify_email", rename)
+    room.store.before("revise", rename)
     room.verify(code)
     verified = room.store.users[user.id]
     assert (verified.first_name, verified.email_verified, verified.sequence) == ("Augusta", True, 3)
@@ -137,7 +158,7 @@ def test_a_code_proves_only_the_address_it_was_sent_to(room: Room, gone: bool) -
             room.store.users[user.id] = replace(user, email="new@example.com", sequence=2)
         stale()
 
-    room.store.before("verify_email", change)
+    room.store.before("revise", change)
     refused("invalid_code", room.verify, code)
     assert "user.verified" not in room.store.types()
 
@@ -151,7 +172,7 @@ def test_an_unknown_address_and_one_without_a_code_look_like_a_wrong_code(room: 
 def test_patience_ends(room: Room) -> None:
     user = room.register()
     code = room.mint(user)
-    room.store.before("verify_email", *[stale] * 100)
+    room.store.before("revise", *[stale] * 100)
     assert refused("unavailable", room.verify, code).retry_after == 1
     assert not room.store.users[user.id].email_verified
 
@@ -244,12 +265,6 @@ class TestResend:
         room.clock.advance(hours=24)
         self.resend(room)
         assert self.asked(room) == [1, 1, 1]
-
-    def test_by_a_challenge_is_held_to_a_minute_too(self, room: Room) -> None:
-        room.registration.resend_challenge(STRANGER, "chl_1")
-        refused("rate_limited", room.registration.resend_challenge, STRANGER, "chl_1")
-        room.registration.resend_challenge(STRANGER, "chl_2")
-        assert not room.store.events
 
 
 def spend(room: Room, user: User) -> None:

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -52,7 +53,7 @@ def forge(signer: LocalSigner, tokens: AccessTokens) -> Forge:
             "jti": "1",
         }
         payload = {name: value for name, value in {**good, **claims}.items() if name != without}
-        headers = {"typ": "at+jwt", "kid": tokens.key["kid"], **(header or {})}
+        headers = {"typ": "at+jwt", "kid": tokens.keys[0]["kid"], **(header or {})}
         return jwt.encode(payload, signer.private_key, "ES256", headers)
 
     return make
@@ -67,7 +68,7 @@ def test_a_token_says_what_the_contract_says(room: Room, tokens: AccessTokens, s
     user, now = room.register(), clock.now()
     token = tokens.issue(user, SESSION, now)
     decoded = jwt.decode_complete(token, signer.public_key, ["ES256"], audience=f"{ISSUER}/v1", issuer=ISSUER)
-    assert decoded["header"] == {"alg": "ES256", "kid": tokens.key["kid"], "typ": "at+jwt"}
+    assert decoded["header"] == {"alg": "ES256", "kid": tokens.keys[0]["kid"], "typ": "at+jwt"}
     issued = int(now.timestamp())
     payload = decoded["payload"]
     assert len(payload.pop("jti")) == 22
@@ -91,19 +92,19 @@ def test_no_two_tokens_are_alike(room: Room, tokens: AccessTokens) -> None:
 
 
 def test_the_published_key_verifies_and_its_id_is_its_thumbprint(room: Room, tokens: AccessTokens) -> None:
-    published = jwt.PyJWKSet.from_dict({"keys": [tokens.key]})
+    published = jwt.PyJWKSet.from_dict({"keys": tokens.keys})
     token = tokens.issue(room.register(), SESSION, clock.now())
     key = published[jwt.get_unverified_header(token)["kid"]]
     assert jwt.decode(token, key, ["ES256"], audience=f"{ISSUER}/v1")["sid"] == SESSION
-    assert set(tokens.key) == {"crv", "kty", "x", "y", "kid", "use", "alg"}
-    assert len(tokens.key["kid"]) == 43
+    assert set(tokens.keys[0]) == {"crv", "kty", "x", "y", "kid", "use", "alg"}
+    assert len(tokens.keys[0]["kid"]) == 43
 
 
 def test_a_thumbprint_follows_rfc_7638(tokens: AccessTokens) -> None:
     # The required members in lexicographic order, without spaces.
-    members = ",".join(f'"{name}":"{tokens.key[name]}"' for name in ("crv", "kty", "x", "y"))
+    members = ",".join(f'"{name}":"{tokens.keys[0][name]}"' for name in ("crv", "kty", "x", "y"))
     digest = hashlib.sha256(f"{{{members}}}".encode()).digest()
-    assert tokens.key["kid"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    assert tokens.keys[0]["kid"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def test_the_metadata_names_the_issuer_and_where_its_keys_are(tokens: AccessTokens) -> None:
@@ -116,6 +117,53 @@ def b64(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
+class TestRotation:
+    """One key after the other: published before it signs, trusted while its last tokens live."""
+
+    def test_every_step_trusts_what_the_steps_beside_it_sign(self, room: Room) -> None:
+        old, new = LocalSigner(), LocalSigner()
+        steps = [
+            AccessTokens(old, ISSUER),
+            AccessTokens(old, ISSUER, [new]),
+            AccessTokens(new, ISSUER, [old]),
+            AccessTokens(new, ISSUER),
+        ]
+        user, now = room.register(), clock.now()
+        for before, after in itertools.pairwise(steps):
+            # While a deployment runs, both are out: either has to take what the other signs.
+            for signs, reads in ((before, after), (after, before)):
+                if signs.keys[0] in reads.keys:
+                    assert reads.verify(signs.issue(user, SESSION, now)).user_id == user.id
+        assert steps[1].keys == steps[2].keys[::-1]
+        self.refuse(steps[0], steps[2].issue(user, SESSION, now))
+        self.refuse(steps[3], steps[1].issue(user, SESSION, now))
+
+    def test_whoever_keeps_the_published_keys_for_a_while_knows_the_next_one(self, room: Room) -> None:
+        old, new = LocalSigner(), LocalSigner()
+        kept = jwt.PyJWKSet.from_dict({"keys": AccessTokens(old, ISSUER, [new]).keys})
+        token = AccessTokens(new, ISSUER, [old]).issue(room.register(), SESSION, clock.now())
+        key = kept[jwt.get_unverified_header(token)["kid"]]
+        assert jwt.decode(token, key, ["ES256"], audience=f"{ISSUER}/v1")["sid"] == SESSION
+
+    def test_a_token_of_a_retired_key_dies_with_its_own_end(self, room: Room) -> None:
+        old, new = LocalSigner(), LocalSigner()
+        user, now = room.register(), clock.now()
+        reads = AccessTokens(new, ISSUER, [old])
+        assert reads.verify(AccessTokens(old, ISSUER).issue(user, SESSION, now - timedelta(minutes=14)))
+        self.refuse(reads, AccessTokens(old, ISSUER).issue(user, SESSION, now - timedelta(minutes=15, seconds=6)))
+
+    def test_the_kid_decides_which_key_has_to_have_signed(self, room: Room) -> None:
+        old, new = LocalSigner(), LocalSigner()
+        reads = AccessTokens(new, ISSUER, [old])
+        _, claims, _ = reads.issue(room.register(), SESSION, clock.now()).split(".")
+        header = b64({"alg": "ES256", "typ": "at+jwt", "kid": reads.keys[1]["kid"]})
+        signature = base64.urlsafe_b64encode(new.sign(f"{header}.{claims}".encode())).decode().rstrip("=")
+        self.refuse(reads, f"{header}.{claims}.{signature}")
+
+    def refuse(self, tokens: AccessTokens, token: str) -> None:
+        refused("unauthenticated", tokens.verify, token)
+
+
 class TestRefusals:
     def refuse(self, tokens: AccessTokens, token: str) -> None:
         refused("unauthenticated", tokens.verify, token)
@@ -123,13 +171,13 @@ class TestRefusals:
     def test_alg_none(self, tokens: AccessTokens, forge: Forge) -> None:
         _, claims, signature = forge().split(".")
         for alg in ("none", "None", "NONE"):
-            header = b64({"alg": alg, "typ": "at+jwt", "kid": tokens.key["kid"]})
+            header = b64({"alg": alg, "typ": "at+jwt", "kid": tokens.keys[0]["kid"]})
             self.refuse(tokens, f"{header}.{claims}.")
             self.refuse(tokens, f"{header}.{claims}.{signature}")
 
     def test_hs256_with_the_public_key(self, tokens: AccessTokens, signer: LocalSigner, forge: Forge) -> None:
         claims = forge().split(".")[1]
-        header = b64({"alg": "HS256", "typ": "at+jwt", "kid": tokens.key["kid"]})
+        header = b64({"alg": "HS256", "typ": "at+jwt", "kid": tokens.keys[0]["kid"]})
         for encoding in (Encoding.PEM, Encoding.DER):
             secret = signer.public_key.public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
             mac = hmac.new(secret, f"{header}.{claims}".encode(), hashlib.sha256).digest()
@@ -144,7 +192,7 @@ class TestRefusals:
         theirs = AccessTokens(other, ISSUER)
         token = theirs.issue(room.register(), SESSION, clock.now())
         _, claims, _ = token.split(".")
-        header = b64({"alg": "ES256", "typ": "at+jwt", "kid": tokens.key["kid"], "jwk": theirs.key})
+        header = b64({"alg": "ES256", "typ": "at+jwt", "kid": tokens.keys[0]["kid"], "jwk": theirs.keys[0]})
         signature = base64.urlsafe_b64encode(other.sign(f"{header}.{claims}".encode())).decode().rstrip("=")
         self.refuse(tokens, f"{header}.{claims}.{signature}")
 
@@ -190,11 +238,18 @@ class TestRefusals:
         self.refuse(tokens, forge(nbf=later))
         self.refuse(tokens, forge(iat=later))
 
-    def test_tampered(self, tokens: AccessTokens, forge: Forge) -> None:
+    def test_a_tampered_payload(self, tokens: AccessTokens, forge: Forge) -> None:
         token = forge()
-        header, payload, signature = token.split(".")
+        header, _, signature = token.split(".")
         claims = jwt.decode(token, options={"verify_signature": False})
         self.refuse(tokens, f"{header}.{b64({**claims, 'role': 'admin'})}.{signature}")
+
+    def test_a_refresh_token(self, tokens: AccessTokens, room: Room) -> None:
+        room.register()
+        self.refuse(tokens, room.login().refresh_token)
+
+    def test_a_tampered_signature(self, tokens: AccessTokens, forge: Forge) -> None:
+        header, payload, signature = forge().split(".")
         self.refuse(tokens, f"{header}.{payload}.{signature[::-1]}")
         self.refuse(tokens, f"{header}.{payload}.{base64.urlsafe_b64encode(bytes(64)).decode().rstrip('=')}")
         self.refuse(tokens, f"{header}.{payload}.")

@@ -300,7 +300,7 @@ def _cross_origin(event: APIGatewayProxyEvent) -> dict[str, str]:
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "Request-Id, Location, Retry-After, Idempotent-Replayed",
+        "Access-Control-Expose-Headers": "Request-Id, Location, Retry-After, Idempotent-Replayed, Content-Disposition",
         "Vary": "Origin",
     }
 

@@ -1,0 +1,203 @@
+"""Factors, passwords and addresses through the handlers, behind the authorizer, with KMS and the table of moto."""
+
+from typing import Any
+
+import pyotp
+import pytest
+from common.dynamo import Table
+
+from functions.auth.api import email, me, password_change, phone, totp
+from functions.auth.tasks import check_code, mint_code, request_code
+from tests.store.auth.client import ADA, CREDENTIALS, HANDLERS, ask, mail, post, sign_in
+from tests.support.rest import CONTEXT, Answer, event, principal, send
+
+NEW = {"email": "countess@example.com", "phone": "+14155550100", "password": "difference engine"}
+
+
+class Ada:
+    """Ada, signed in; `code` is of the challenge that was asked for last."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.token: str = sign_in()["access_token"]
+        post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
+
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+        return ask(self.token, method, path, body)
+
+    def code(self, purpose: str) -> dict[str, Any]:
+        (challenge,) = [item["challenge_id"] for item in self.table.scan() if item["sk"] == f"Q#{purpose}"]
+        minted: dict[str, Any] = mint_code.handler({"challenge_id": challenge}, CONTEXT)
+        assert minted["outcome"] == "minted"
+        return minted
+
+
+@pytest.fixture
+def ada(table: Table) -> Ada:
+    return Ada(table)
+
+
+def test_login_by_mailed_code(ada: Ada) -> None:
+    assert ada.ask("PATCH", "/auth/me", {"second_factor": "email"}).json["second_factor"] == "email"
+    challenged = post("/auth/login", CREDENTIALS)
+    assert challenged.status == 200
+    assert challenged.json == {"challenge_id": challenged.json["challenge_id"], "methods": ["email"]}
+    assert "set-cookie" not in challenged.headers
+    again = post("/auth/resend-code", {"challenge_id": challenged.json["challenge_id"]})
+    assert (again.status, again.text, again.headers["location"]) == (202, "", ["/v1/auth/login/verify"])
+    code = ada.code("login")["code"]
+    granted = post("/auth/login/verify", {"challenge_id": challenged.json["challenge_id"], "code": code})
+    assert set(granted.json) == {"access_token", "token_type", "expires_in", "refresh_token", "user"}
+    assert granted.headers["set-cookie"][0].startswith("remit_refresh=")
+    assert code not in str(list(ada.table.scan()))
+    again = post("/auth/login/verify", {"challenge_id": challenged.json["challenge_id"], "code": code})
+    assert (again.status, again.code) == (422, "invalid_code")
+
+
+def test_login_by_app_and_by_recovery_code(ada: Ada) -> None:
+    enrolled = ada.ask("POST", "/auth/totp")
+    assert enrolled.status == 201
+    assert set(enrolled.json) == {"secret", "otpauth_uri", "recovery_codes"}
+    app = pyotp.parse_uri(enrolled.json["otpauth_uri"])
+    assert isinstance(app, pyotp.TOTP)
+    kept = str(list(ada.table.scan()))
+    assert enrolled.json["secret"] not in kept
+    assert not any(code in kept for code in enrolled.json["recovery_codes"])
+    assert ada.ask("POST", "/auth/totp/confirm", {"code": app.now()}).status == 204
+    assert ada.ask("POST", "/auth/totp").code == "invalid_state"
+    assert ada.ask("GET", "/auth/me").json["second_factor"] == "totp"
+
+    challenged = post("/auth/login", CREDENTIALS).json
+    assert challenged["methods"] == ["totp", "recovery"]
+    challenge = {"challenge_id": challenged["challenge_id"]}
+    assert post("/auth/login/verify", {**challenge, "code": app.now()}).code == "invalid_code"
+    recovery = enrolled.json["recovery_codes"]
+    assert post("/auth/login/verify", {**challenge, "code": recovery[0]}).status == 200
+
+    disable = {"password": ADA["password"], "code": recovery[1]}
+    assert ada.ask("POST", "/auth/totp/disable", {**disable, "password": "wrong"}).code == "invalid_credentials"
+    assert ada.ask("POST", "/auth/totp/disable", {**disable, "code": recovery[0]}).code == "invalid_code"
+    assert ada.ask("POST", "/auth/totp/disable", disable).status == 204
+    assert "access_token" in post("/auth/login", CREDENTIALS).json
+
+
+def test_another_password(ada: Ada) -> None:
+    other = post("/auth/login", CREDENTIALS).json
+    body = {"current_password": ADA["password"], "new_password": NEW["password"]}
+    assert ada.ask("POST", "/auth/password/change", {**body, "new_password": "password1"}).code == "weak_password"
+    assert ada.ask("POST", "/auth/password/change", body).status == 204
+    assert ada.ask("GET", "/auth/me").status == 200
+    assert post("/auth/refresh", {"refresh_token": other["refresh_token"]}).code == "invalid_refresh_token"
+    assert ada.ask("POST", "/auth/password/change", body).code == "invalid_credentials"
+
+
+def test_a_forgotten_password(ada: Ada) -> None:
+    for address in ("ada@example.com", "nobody@example.com", "ada@example.com"):
+        answer = post("/auth/password/forgot", {"email": address})
+        assert (answer.status, answer.text) == (202, "")
+        assert answer.headers["location"] == ["/v1/auth/password/reset"]
+    body = {"email": "ada@example.com", "code": ada.code("reset_password")["code"], "new_password": NEW["password"]}
+    assert post("/auth/password/reset", {**body, "email": "nobody@example.com"}).code == "invalid_code"
+    assert post("/auth/password/reset", body).status == 204
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        ada.ask("GET", "/auth/me")
+    assert post("/auth/login", {**CREDENTIALS, "password": NEW["password"]}).status == 200
+
+
+def test_another_address(ada: Ada) -> None:
+    body = {"new_email": NEW["email"].upper(), "password": ADA["password"]}
+    assert ada.ask("POST", "/auth/email/change", {**body, "password": "wrong"}).code == "invalid_credentials"
+    asked = ada.ask("POST", "/auth/email/change", body)
+    assert (asked.status, asked.headers["location"]) == (202, ["/v1/auth/email/confirm"])
+    minted = ada.code("change_email")
+    assert minted["address"] == NEW["email"]
+    confirmed = ada.ask("POST", "/auth/email/confirm", {"code": minted["code"]})
+    assert (confirmed.status, confirmed.json["email"], confirmed.json["email_verified"]) == (200, NEW["email"], True)
+    assert ada.ask("POST", "/auth/email/change", body).code == "email_taken"
+    assert post("/auth/register", {**ADA, "phone": None}).status == 201
+
+
+def test_a_number(ada: Ada) -> None:
+    asked = ada.ask("POST", "/auth/phone", {"phone": NEW["phone"]})
+    assert (asked.status, asked.headers["location"]) == (202, ["/v1/auth/phone/confirm"])
+    minted = ada.code("verify_phone")
+    assert (minted["address"], minted["purpose"]) == (NEW["phone"], "verify_phone")
+    confirmed = ada.ask("POST", "/auth/phone/confirm", {"code": minted["code"]})
+    assert (confirmed.json["phone"], confirmed.json["phone_verified"]) == (NEW["phone"], True)
+    refused = ada.ask("POST", "/auth/phone", {"phone": ADA["phone"]})
+    assert (refused.status, refused.code) == (429, "rate_limited")
+
+
+def test_names(ada: Ada) -> None:
+    changed = ada.ask("PATCH", "/auth/me", {"first_name": "Augusta"})
+    assert (changed.status, changed.json["first_name"], changed.json["last_name"]) == (200, "Augusta", "Lovelace")
+    missing = ada.ask("PATCH", "/auth/me", {"second_factor": "email"})
+    assert missing.json["second_factor"] == "email"
+    missing = ada.ask("PATCH", "/auth/me", {"second_factor": "none"})
+    assert (missing.status, missing.json["errors"][0]["pointer"]) == (400, "/password")
+
+
+def test_codes_for_another_room(ada: Ada) -> None:
+    user = ada.ask("GET", "/auth/me").json["id"]
+    about = {"user_id": user, "purpose": "pin_reset", "subject": "acc_1"}
+    actor = {"user_id": user, "session_id": None, "ip": "203.0.113.7", "user_agent": "tests"}
+    assert request_code.handler({**about, "actor": actor}, CONTEXT) == {"outcome": "requested", "retry_after": 0}
+    assert request_code.handler({**about, "actor": actor}, CONTEXT)["outcome"] == "rate_limited"
+    code = ada.code("pin_reset")["code"]
+    assert check_code.handler({**about, "subject": "acc_2", "code": code}, CONTEXT) == {"outcome": "invalid_code"}
+    assert check_code.handler({**about, "code": code}, CONTEXT) == {"outcome": "right"}
+    assert check_code.handler({**about, "code": code}, CONTEXT) == {"outcome": "invalid_code"}
+
+
+PERSONAL = [
+    (password_change, "POST", "/auth/password/change", {"current_password": "x", "new_password": "x"}),
+    (email, "POST", "/auth/email/change", {"new_email": NEW["email"], "password": "x"}),
+    (email, "POST", "/auth/email/confirm", {"code": "123456"}),
+    (phone, "POST", "/auth/phone", {"phone": NEW["phone"]}),
+    (phone, "POST", "/auth/phone/confirm", {"code": "123456"}),
+    (totp, "POST", "/auth/totp", None),
+    (totp, "POST", "/auth/totp/confirm", {"code": "123456"}),
+    (totp, "POST", "/auth/totp/disable", {"password": "x", "code": "123456"}),
+    (me, "PATCH", "/auth/me", {"first_name": "Eve"}),
+]
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("module", "method", "path", "body"), PERSONAL, ids=lambda each: each if isinstance(each, str) else ""
+)
+def test_they_are_for_people_who_are_signed_in_not_for_keys(module: Any, method: str, path: str, body: Any) -> None:
+    assert send(module.handler, event(method, path, body=body)).code == "unauthenticated"
+    key = principal("usr_01K0000000000000000000000A") | {"session_id": "key_01K0000000000000000000000A"}
+    assert send(module.handler, event(method, path, body=body, caller=key)).code == "forbidden"
+
+
+LONG = "x" * 129
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "pointer"),
+    [
+        ("POST", "/auth/login/verify", {"challenge_id": "x"}, "/code"),
+        ("POST", "/auth/login/verify", {"challenge_id": LONG, "code": "123456"}, "/challenge_id"),
+        ("POST", "/auth/login/verify", {"challenge_id": "x", "code": LONG}, "/code"),
+        ("POST", "/auth/password/change", {"current_password": "x", "new_password": LONG}, "/new_password"),
+        ("POST", "/auth/password/reset", {"email": "a@example.com", "code": "1", "new_password": "x"}, "/code"),
+        ("POST", "/auth/password/forgot", {"email": "x"}, "/email"),
+        ("POST", "/auth/email/change", {"new_email": "x", "password": "x"}, "/new_email"),
+        ("POST", "/auth/phone", {"phone": "0151"}, "/phone"),
+        ("POST", "/auth/totp", {"secret": "x"}, "/secret"),
+        ("POST", "/auth/totp/disable", {"password": "x", "code": 123456}, "/code"),
+        ("PATCH", "/auth/me", {"second_factor": "totp"}, "/second_factor"),
+        ("PATCH", "/auth/me", {"first_name": None}, "/first_name"),
+        ("PATCH", "/auth/me", {"role": "admin"}, "/role"),
+    ],
+)
+def test_a_bad_body_is_refused_and_changes_nothing(
+    table: Table, method: str, path: str, body: Any, pointer: str
+) -> None:
+    caller = principal("usr_01K0000000000000000000000A")
+    answer = send(HANDLERS[path].handler, event(method, path, body=body, caller=caller))
+    assert (answer.status, answer.code) == (400, "validation_failed")
+    assert pointer in [error["pointer"] for error in answer.json["errors"]]
+    assert not list(table.scan())
