@@ -1,1 +1,1 @@
-"""Owns what is mailed: templates, sending, merging; publishes nothing; hears `code.*`, `user.*`, `transfer.*`."""
+"""Owns what is mailed; publishes nothing; hears `code.*`, `user.*`, `pin.*`, `transfer.*`."""

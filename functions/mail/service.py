@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from common import clock
@@ -30,7 +31,7 @@ from functions.mail.domain import (
     next_step,
     notices,
 )
-from functions.mail.templates import Letter, letter, verification
+from functions.mail.templates import Letter, code_letter, code_text, letter
 
 _TRIES = 8
 
@@ -75,12 +76,24 @@ class Store(Protocol):
         """Removes what the window of a merged mail holds."""
         ...
 
+    def forget_person(self, user_id: str) -> None:
+        """Removes a person's windows and what they hold; nobody joins one of them any more."""
+        ...
+
 
 class Sender(Protocol):
     """Sends mail."""
 
     def send(self, address: str, letter: Letter) -> None:
         """Sends one mail. Raises where that is not known to have worked."""
+        ...
+
+
+class Texter(Protocol):
+    """Sends text messages."""
+
+    def send(self, phone: str, text: str) -> None:
+        """Sends one text message. Raises where that is not known to have worked."""
         ...
 
 
@@ -99,6 +112,7 @@ class Service:
         self,
         store: Store,
         sender: Sender,
+        texter: Texter,
         flushes: Flushes,
         find_user: Callable[[FindUser], FoundUser],
         mint_code: Callable[[MintCode], MintedCode],
@@ -106,6 +120,7 @@ class Service:
     ) -> None:
         self._store = store
         self._sender = sender
+        self._texter = texter
         self._flushes = flushes
         self._find_user = find_user
         self._mint_code = mint_code
@@ -113,13 +128,17 @@ class Service:
 
     def hear(self, event: Event) -> None:
         """Mails what an event asks for, once however often it is heard. Raises where something is left to be done."""
-        mail = code_mail(event)
-        if mail:
-            self._mail_code(mail, event.data["challenge_id"])
+        if event.type == "user.deleted":
+            self._store.forget_person(event.data["user_id"])
+            return
+        # The notice of another address goes first: who has the code may change where the notice would go.
+        tasks = [partial(self._mail, notice) for notice in notices(event)]
+        if mail := code_mail(event):
+            tasks.append(partial(self._mail_code, mail, event.data["challenge_id"]))
         failures: list[Exception] = []
-        for notice in notices(event):
+        for task in tasks:
             try:
-                self._mail(notice)
+                task()
             except Exception as error:  # noqa: BLE001 (one person's fault must not cost another their mail)
                 failures.append(error)
         if failures:
@@ -186,7 +205,12 @@ class Service:
         if minted.outcome == "gone":
             self._settle(mail, lease, "dropped")
             return
-        self._deliver(mail, lease, minted.address, verification(minted.first_name, minted.code, minted.minutes))
+        if mail.kind == "verify_phone":
+            self._texter.send(minted.address, code_text(minted.code, minted.minutes))
+            self._settle(mail, lease, "sent")
+        else:
+            told = code_letter(mail.kind, minted.first_name, minted.code, minted.minutes)
+            self._deliver(mail, lease, minted.address, told)
 
     def _claim(
         self,

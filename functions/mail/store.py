@@ -6,7 +6,7 @@ from typing import Any
 
 from common.dynamo import ABSENT, Cancelled, ConditionFailed, Key, Put, Table, Update, Where, Write
 
-from functions.mail.domain import Entry, MailId, Marker, Notice, Status, Window
+from functions.mail.domain import NOTICE_KINDS, Entry, MailId, Marker, Notice, Status, Window
 
 
 class DynamoStore:
@@ -77,6 +77,14 @@ class DynamoStore:
     def forget(self, merged: MailId) -> None:
         """Removes what the window of a merged mail holds."""
         self._table.batch_delete([(item["pk"], item["sk"]) for item in self._held(merged)])
+
+    def forget_person(self, user_id: str) -> None:
+        """Removes a person's windows and what they hold; nobody joins one of them any more."""
+        minutes = [_minute(MailId("", kind, user_id)) for kind in NOTICE_KINDS]
+        # The windows first: what is held stands on them.
+        self._table.batch_delete([(minute, "W") for minute in minutes])
+        for minute in minutes:
+            self._table.batch_delete([(item["pk"], item["sk"]) for item in self._table.query(minute, begins="P#")])
 
     def _held(self, merged: MailId) -> Iterator[dict[str, Any]]:
         return self._table.query(_minute(merged), begins=f"P#{merged.cause}#")

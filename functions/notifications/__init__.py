@@ -1,1 +1,1 @@
-"""Owns every user's inbox; publishes nothing; hears `transfer.*`."""
+"""Owns every user's inbox; publishes nothing; hears `transfer.*`, `user.*`, `pin.*`, `limit.*`, `balance.*`."""

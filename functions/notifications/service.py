@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from common import clock
 from common.errors import Problem
 from common.events import Event
 from common.http.lists import Page, take
 from common.idempotency import Idempotency
 
-from functions.notifications.domain import Notification, notifications
+from functions.notifications.domain import REMEMBERED, Notification, notifications
 
 _CHUNK = 99  # with the counter, what one transaction takes
 
@@ -24,7 +25,7 @@ class Store(Protocol):
     """Where notifications are kept. The unread counter changes in the same write as what it counts."""
 
     def add(self, notification: Notification) -> None:
-        """Keeps a notification as unread, unless it was added before."""
+        """Keeps a notification as unread, unless it was added before or its person is gone."""
         ...
 
     def list(
@@ -42,11 +43,15 @@ class Store(Protocol):
         answers those: id -> whether it exists."""
         ...
 
-    def bind(self, key: Idempotency, newest: str) -> str | None:
+    def bind(self, user_id: str, key: Idempotency, newest: str) -> str | None:
         """Binds an idempotency key to the newest notification that it marks; answers what it was bound to before.
 
         Raises Problem `idempotency_key_reused`.
         """
+        ...
+
+    def forget(self, user_id: str, expires_at: int) -> None:
+        """Removes all that a person has here, and takes in nothing for them until `expires_at` (epoch seconds)."""
         ...
 
 
@@ -57,7 +62,11 @@ class Service:
         self._store = store
 
     def hear(self, event: Event) -> None:
-        """Tells an event to whom it concerns, once however often it is heard."""
+        """Tells an event to whom it concerns, once however often it is heard. Of whoever is deleted nothing stays."""
+        if event.type == "user.deleted":
+            forgotten_at = clock.parse(event.time) + REMEMBERED
+            self._store.forget(event.data["user_id"], int(forgotten_at.timestamp()))
+            return
         for notification in notifications(event):
             self._store.add(notification)
 
@@ -77,7 +86,7 @@ class Service:
         refused = self._store.mark_read(user_id, [notification_id])
         if refused.get(notification_id) is False:
             raise Problem("not_found")
-        return key is not None and self._store.bind(key, notification_id) is not None
+        return key is not None and self._store.bind(user_id, key, notification_id) is not None
 
     def read_all(self, user_id: str, key: Idempotency | None = None) -> bool:
         """Marks as read what is unread now; what arrives meanwhile stays unread.
@@ -87,7 +96,7 @@ class Service:
         """
         everything = self._store.list(user_id, newer_than=None, older_than=None, read=None, at_least=1)
         newest = next((each.id for each in everything), "")
-        before = self._store.bind(key, newest) if key else None
+        before = self._store.bind(user_id, key, newest) if key else None
         if before is not None:
             newest = before
         if newest:

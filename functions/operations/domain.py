@@ -9,7 +9,7 @@ Status = Literal["healthy", "degraded"]
 TABLES = ("auth", "accounts", "transfers", "notifications", "mail")
 DEAD_LETTERS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("payees-dead-letters",),
-    "transfers": ("rail-dead-letters",),
+    "transfers": ("rail-dead-letters", "transfers-dead-letters"),
     "notifications": ("notifications-dead-letters",),
     "mail": ("mail-dead-letters", "mail-flush-dead-letters"),
     "operations": ("stream-failures",),

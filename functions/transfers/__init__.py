@@ -1,1 +1,1 @@
-"""Owns transfer intents, deposits and their recovery; publishes `transfer.*`; hears its rails."""
+"""Owns transfer intents, deposits and their recovery; publishes `transfer.*`; hears its rails, and `user.deleted`."""

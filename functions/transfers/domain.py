@@ -16,6 +16,8 @@ Kind = Literal["transfer", "deposit"]
 Status = Literal["pending", "completed", "declined", "failed"]
 
 SHARDS = tuple(f"{number:02}" for number in range(32))
+FORGOTTEN = "Deleted user"
+"""What a party is called once they are gone."""
 _DUE_AFTER = {"transfer": timedelta(seconds=30), "deposit": timedelta(seconds=120)}
 _LONGEST_BACKOFF = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +28,10 @@ _TOLD: Mapping[Status, Type] = {
     "declined": "transfer.declined",
     "failed": "transfer.failed",
 }
+
+
+class Unfinished(Exception):
+    """More was to be done than one call does; the next goes on from there."""
 
 
 class SagaUnavailable(Exception):
@@ -96,6 +102,10 @@ class Transfer:
     def is_party(self, user_id: str) -> bool:
         """Whether this is a transfer of theirs."""
         return user_id in (self.source.owner_id, self.destination.owner_id, self.initiated_by)
+
+    def without(self, user_id: str) -> "Transfer":
+        """The record once a user is gone: their side has no name and no alias any more."""
+        return replace(self, source=_without(self.source, user_id), destination=_without(self.destination, user_id))
 
     def closed(self, request: Complete, now: datetime) -> "Transfer":
         """The record after its posting came to an end."""
@@ -187,6 +197,13 @@ class Stored(NamedTuple):
     attempts: int = 0
 
 
+class Kept(NamedTuple):
+    """A record as it stands, and the scope of the idempotency key it was made under, "" where that is not known."""
+
+    transfer: Transfer
+    key_scope: str
+
+
 class Bound(NamedTuple):
     """What an idempotency key is bound to."""
 
@@ -269,6 +286,10 @@ def due_first(kind: Kind, now: datetime) -> str:
 def due_next(attempts: int, now: datetime) -> str:
     """When to look again after `attempts` earlier recoveries: in a minute, two, four, at most an hour."""
     return clock.timestamp(now + min(timedelta(minutes=2 ** min(attempts, 10)), _LONGEST_BACKOFF))
+
+
+def _without(party: Party, user_id: str) -> Party:
+    return replace(party, display_name=FORGOTTEN, alias=None) if party.owner_id == user_id else party
 
 
 def _party_item(party: Party) -> dict[str, Any]:

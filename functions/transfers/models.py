@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from common import ids
+from common.events import Actor
 from common.http.app import Request
 from common.http.fields import (
     AccountId,
@@ -66,10 +67,12 @@ class SendMoney(Body):
     metadata: Metadata | None = None
     pin: Pin | None = None
 
-    def authorization(self, caller_id: str) -> AuthorizeTransfer:
+    def authorization(self, caller_id: str, actor: Actor) -> AuthorizeTransfer:
         """What the accounts room has to agree to."""
         destination = Destination(**self.destination.model_dump())
-        return AuthorizeTransfer(caller_id, self.source_account_id, destination, self.amount, self.currency, self.pin)
+        return AuthorizeTransfer(
+            caller_id, self.source_account_id, destination, self.amount, self.currency, self.pin, actor
+        )
 
 
 class MakeDeposit(Body):

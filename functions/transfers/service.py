@@ -1,4 +1,4 @@
-"""The use cases of transfers: begin one, close it, look at it, and start again what was left behind.
+"""The use cases of transfers: begin one, close it, look at it, start again what was left behind, forget who is gone.
 
 A replay wins over every refusal, yet the usual request spends no read on it: authorization comes first, and the
 condition on the key, in the write that records the intent, finds the first try. Only a refusal looks the key up before
@@ -23,11 +23,13 @@ from functions.transfers.domain import (
     Due,
     Filter,
     First,
+    Kept,
     Kind,
     Origin,
     SagaUnavailable,
     Stored,
     Transfer,
+    Unfinished,
     due_first,
     due_next,
 )
@@ -37,6 +39,7 @@ _POLL_SECONDS = 0.2
 # In `Transfer.weight`: no more records, and no more than some 2 MB of metadata, of the 6 MB that Lambda answers.
 _EXAMINED_A_PAGE = 2000
 _RECOVERED_A_SHARD = 16
+_FORGOTTEN_A_CALL = 300
 
 
 class Store(Protocol):
@@ -57,10 +60,17 @@ class Store(Protocol):
         """Records the first answer, and answers the one that counts: an earlier one where there is one."""
 
     def close(self, transfer: Transfer, event: Event, answer: Answer) -> Stored:
-        """Writes the end of a transfer, once; answers the record as it stands then."""
+        """Writes the end of a transfer, once; answers the record as it stands then: pending still, where a party of it
+        was forgotten since it was read."""
 
     def history(self, user_id: str, first_id: str, last_id: str, chunk: int) -> Iterator[Transfer]:
         """The transfers of a user with ids in between (inclusive), newest first, read `chunk` (1..100) at a time."""
+
+    def records(self, user_id: str) -> Iterator[Kept]:
+        """All records in which a user is a party."""
+
+    def forget(self, kept: Kept, forgotten: Transfer) -> None:
+        """Writes the sides of a record that are forgotten, and removes the events that were told of it before."""
 
     def due(self, shard: str, now: str, limit: int) -> Iterator[Due]:
         """The first `limit` transfers of a shard whose time came before `now`."""
@@ -139,9 +149,10 @@ class Service:
     def complete(self, request: Complete) -> Completed:
         """Closes a transfer with what became of its posting, once; answers what its client was told, to the byte."""
         now = self._clock()
-        pending = Transfer.of(request.transfer)
-        closed = pending.closed(request, now)
-        stored = self._store.close(closed, closed.event(now, Actor(pending.initiated_by)), closed.answer())
+        stored = self._close(Transfer.of(request.transfer), request, now)
+        if stored.transfer.status == "pending":
+            # What the saga began with names somebody who is gone by now.
+            stored = self._close(stored.transfer, request, now)
         answer = stored.answer or stored.transfer.answer()
         status = stored.transfer.status
         assert status != "pending"
@@ -201,6 +212,25 @@ class Service:
                 except SagaUnavailable:
                     done["failed"].append(due.transfer_id)
         return done
+
+    def forget(self, user_id: str) -> None:
+        """Takes a deleted user's name and aliases from every record of theirs; again it changes nothing.
+
+        The stored first answers stay: the same key gives the same bytes. Raises Unfinished where more is left to do.
+        """
+        changed = 0
+        for kept in self._store.records(user_id):
+            forgotten = kept.transfer.without(user_id)
+            if forgotten == kept.transfer:
+                continue
+            if changed == _FORGOTTEN_A_CALL:
+                raise Unfinished
+            self._store.forget(kept, forgotten)
+            changed += 1
+
+    def _close(self, pending: Transfer, request: Complete, now: datetime) -> Stored:
+        closed = pending.closed(request, now)
+        return self._store.close(closed, closed.event(now, Actor(pending.initiated_by)), closed.answer())
 
     def _intent(
         self,

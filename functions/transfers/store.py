@@ -7,15 +7,17 @@ the room for it, and the first answer's body is deflated: the usual record is on
 import heapq
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import groupby, islice
 
 from common.dynamo import ABSENT, PRESENT, Cancelled, ConditionFailed, Item, Key, Put, Table, Update
-from common.events import Event, outbox
+from common.events import OUTBOX, Event, outbox
 from common.idempotency import Answer, Idempotency
 
-from functions.transfers.domain import Bound, Due, Stored, Transfer, due_shard
+from functions.transfers.domain import Bound, Due, Kept, Stored, Transfer, due_shard
 
+_SIDES = ("source", "destination")
 _LIST_INDEXES = (("by_payer", "payer", "pk"), ("by_payee", "payee", "pk"))
 
 
@@ -44,6 +46,7 @@ class TransferStore:
             **({"answer": _answer_item(answer)} if answer else {}),
             "pk": pk,
             "sk": sk,
+            "key": key.scope,
             "due_shard": due_shard(transfer.id),
             "due_at": due_at,
         }
@@ -82,8 +85,10 @@ class TransferStore:
     def close(self, transfer: Transfer, event: Event, answer: Answer) -> Stored:
         """Writes the end of a transfer over the state before it; one that has ended stays as it is.
 
-        Answers the record as it stands then. Raises ConditionFailed where it stands otherwise, or is not there.
+        Answers the record as it stands then: pending still, where a party of it was forgotten since it was read. Raises
+        ConditionFailed where it stands otherwise, or is not there.
         """
+        parties = {name: transfer.item()[name] for name in _SIDES}
         ended = {
             "status": transfer.status,
             "sequence": transfer.sequence,
@@ -96,17 +101,47 @@ class TransferStore:
             set={**{name: value for name, value in ended.items() if value != ""}, **outbox(event)},
             set_if_absent={"answer": _answer_item(answer)},
             remove=("due_shard", "due_at"),
-            where=[("status", "=", "pending"), ("sequence", "=", transfer.sequence - 1)],
+            where=[
+                ("status", "=", "pending"),
+                ("sequence", "=", transfer.sequence - 1),
+                *((name, "=", party) for name, party in parties.items()),
+            ],
         )
         try:
             return _stored(self._table.update(update))
         except ConditionFailed as failure:
-            if failure.old is None or failure.old["status"] == "pending":
+            old = failure.old
+            if old is None or (old["status"] == "pending" and parties == {name: old[name] for name in _SIDES}):
                 raise
-            return _stored(failure.old)
+            return _stored(old)
 
     def history(self, user_id: str, first_id: str, last_id: str, chunk: int) -> Iterator[Transfer]:
         """The transfers of a user with ids in between (inclusive), newest first, read `chunk` (1..100) at a time."""
+        return map(Transfer.of, self._items_of(user_id, first_id, last_id, chunk))
+
+    def records(self, user_id: str) -> Iterator[Kept]:
+        """All records in which a user is a party, with the scopes of their keys."""
+        return (Kept(Transfer.of(item), item.get("key", "")) for item in self._items_of(user_id, "", "~", 100))
+
+    def forget(self, kept: Kept, forgotten: Transfer) -> None:
+        """Writes the sides of a record that are forgotten, and removes the events that were told of it before."""
+        if kept.key_scope:
+            # First: the record is what says that there is nothing left to do.
+            self._table.update(Update((f"K#{kept.key_scope}", "K"), remove=[OUTBOX], where=PRESENT))
+        before, after = kept.transfer.item(), forgotten.item()
+        sides = [name for name in _SIDES if after[name] != before[name]]
+        # A side changes by this alone, so whoever finds it changed finds it done.
+        with suppress(ConditionFailed):
+            self._table.update(
+                Update(
+                    _record_key(forgotten.id),
+                    set={name: after[name] for name in sides},
+                    remove=[OUTBOX],
+                    where=[(name, "=", before[name]) for name in sides],
+                )
+            )
+
+    def _items_of(self, user_id: str, first_id: str, last_id: str, chunk: int) -> Iterator[Item]:
         if first_id > last_id:
             # AWS refuses a BETWEEN whose bounds are the wrong way round.
             return
@@ -119,7 +154,7 @@ class TransferStore:
         keys: Iterator[Key] = ((pk, "R") for pk, _ in groupby(row["pk"] for row in merged))
         while wanted := list(islice(keys, chunk)):
             found = self._table.batch_get(wanted)
-            yield from (Transfer.of(found[key]) for key in wanted if key in found)
+            yield from (found[key] for key in wanted if key in found)
 
     def due(self, shard: str, now: str, limit: int) -> Iterator[Due]:
         """The first `limit` transfers of a shard whose time came before `now`."""

@@ -1,4 +1,4 @@
-"""Hears `transfer.*` from the room's queue and tells the people concerned."""
+"""Hears events from the room's queue and tells the people concerned."""
 
 from typing import Any
 

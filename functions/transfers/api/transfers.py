@@ -15,7 +15,7 @@ api = Api()
 def send(request: Request[SendMoney, Any]) -> Reply:
     """Sends money and answers with the outcome."""
     body = request.body
-    authorization = body.authorization(request.principal.user_id)
+    authorization = body.authorization(request.principal.user_id, request.actor)
     first = service().send(origin_of(request), authorization, body.description or "", body.metadata or {})
     return Reply.stored(first.answer, replayed=first.replayed)
 

@@ -11,6 +11,7 @@ import pytest
 from common.config import config
 from common.dynamo import Table
 from moto.ses.models import ses_backends
+from moto.sns.models import sns_backends
 
 from functions.mail import bootstrap
 from functions.mail.domain import MailId
@@ -19,6 +20,8 @@ from functions.mail.flushes import FlushQueue
 from functions.mail.sender import SesSender
 from functions.mail.service import Service
 from functions.mail.store import DynamoStore
+from functions.mail.templates import code_text
+from functions.mail.texter import SnsTexter
 from tests.support.rest import CONTEXT
 from tests.support.tables import create_table
 from tests.unit.mail.fakes import ADA, World, code_requested, transfer, verified
@@ -35,6 +38,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         service = Service(
             DynamoStore(Table(dynamodb, create_table(dynamodb, "mail"))),
             SesSender(ses, config().sender),
+            SnsTexter(boto3.client("sns")),
             FlushQueue(sqs, queue),
             world.find_user,
             world.mint_code,
@@ -65,6 +69,30 @@ def test_a_batch_is_mailed(world: World) -> None:
         (config().sender, "Welcome to Remit"),
     ]
     assert _mailed()[0].destinations["ToAddresses"] == ["new@example.com"]
+
+
+def test_a_phone_is_texted(world: World) -> None:
+    world.code_goes_to = "+4915112345678"
+    reply = mail.handler(_batch(json.dumps(code_requested(purpose="verify_phone").item())), CONTEXT)
+    assert reply == {"batchItemFailures": []}
+    ((phone, text),) = sns_backends["123456789012"]["eu-central-1"].sms_messages.values()
+    assert (phone, text) == ("+4915112345678", code_text("000001", 15))
+
+
+def test_a_text_message_is_one_that_has_to_arrive() -> None:
+    class Sns:
+        sent: dict[str, Any]
+
+        def publish(self, **request: Any) -> None:
+            self.sent = request
+
+    sns = Sns()
+    SnsTexter(sns).send("+4915112345678", "text")
+    assert sns.sent == {
+        "PhoneNumber": "+4915112345678",
+        "Message": "text",
+        "MessageAttributes": {"AWS.SNS.SMS.SMSType": {"DataType": "String", "StringValue": "Transactional"}},
+    }
 
 
 def test_poison_costs_only_itself(world: World) -> None:

@@ -9,8 +9,7 @@ import moto
 import pytest
 from common.dynamo import Cancelled, Reason, Table
 
-from functions.mail.domain import Entry, MailId, Marker, Notice, Window
-from functions.mail.service import Service
+from functions.mail.domain import NOTICE_KINDS, Entry, MailId, Marker, Notice, Window
 from functions.mail.store import DynamoStore
 from tests.support.tables import create_table
 from tests.unit.mail.fakes import ADA, GRACE, World, transfer
@@ -141,13 +140,34 @@ def test_a_flush_takes_the_window_with_what_it_holds(store: DynamoStore) -> None
 
 def test_a_story_reads_the_same_as_on_the_fake(store: DynamoStore, table: Table) -> None:
     world = World()
-    world.service = Service(store, world, world, world.find_user, world.mint_code, world.clock)
+    world.service = world.serve(store)
     for number in range(5):
         world.arrive(transfer(number, 100 * (number + 1)), transfer(number, 100 * (number + 1)), after=number * 20)
     world.drain()
     assert world.mails("ada@example.com") == ["You sent 1.00 USD", "You sent 3 transfers", "You sent 5.00 USD"]
     assert len(world.mails("grace@example.com")) == 3
     assert not [item for item in table.scan() if item["sk"].startswith("P#")]
+
+
+def test_nothing_of_a_person_is_kept_but_markers(store: DynamoStore, table: Table) -> None:
+    for user_id in (ADA, GRACE):
+        for kind in NOTICE_KINDS:
+            mail = MailId("evt_1", kind, user_id)
+            store.claim(mail, "lease", seen=None, opens=WINDOW)
+            store.hold(Notice(replace(mail, cause="evt_2"), ENTRY), WINDOW)
+    for _ in range(2):
+        store.forget_person(ADA)
+    left = [item["pk"] for item in table.scan() if ADA in item["pk"] + item["sk"]]
+    assert left and all(pk.startswith("M#") for pk in left)
+    theirs = [item for item in table.scan() if item["pk"].startswith(f"W#{GRACE}#")]
+    assert len(theirs) == 2 * len(NOTICE_KINDS)
+
+
+def test_nobody_joins_a_minute_that_is_forgotten(store: DynamoStore, table: Table) -> None:
+    _opened(store)
+    store.forget_person(ADA)
+    assert not store.hold(Notice(MAIL, ENTRY), WINDOW)
+    assert not [item for item in table.scan() if item["pk"].startswith("W#")]
 
 
 class _Refusing(Table):

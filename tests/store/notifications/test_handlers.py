@@ -17,7 +17,7 @@ from functions.notifications.events import inbox
 from tests.support.rest import CONTEXT, Answer, principal, send
 from tests.support.rest import event as request
 from tests.support.tables import create_table
-from tests.unit.notifications.fakes import ADA, GRACE, event
+from tests.unit.notifications.fakes import ADA, GRACE, deleted, event, of_account, of_user
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,21 @@ def test_what_came_is_listed_with_its_fields() -> None:
     }
     assert declined["kind"] == "transfer_declined"
     assert [each["kind"] for each in listing(GRACE).json["data"]] == ["transfer_received"]
+
+
+def test_security_and_money_are_told_with_their_resources() -> None:
+    heard = [of_user("user.password_changed"), of_account("balance.low", available=1, threshold=2)]
+    assert hear(*heard) == []
+    assert {(each["kind"], each["resource"]) for each in listing().json["data"]} == {
+        ("password_changed", ADA),
+        ("low_balance", "acc_1"),
+    }
+
+
+def test_a_deleted_user_s_inbox_is_gone_for_good() -> None:
+    assert hear(event(1), deleted(), event(2), deleted()) == []
+    assert listing().json == {"data": [], "next_cursor": None, "unread_count": 0}
+    assert listing(GRACE).json["unread_count"] == 2
 
 
 def test_poison_costs_only_itself() -> None:

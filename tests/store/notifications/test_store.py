@@ -17,10 +17,15 @@ from tests.unit.notifications.fakes import ADA, GRACE, event
 
 
 @pytest.fixture
-def store() -> Iterator[DynamoStore]:
+def table() -> Iterator[Table]:
     with moto.mock_aws():
         dynamodb = boto3.client("dynamodb")
-        yield DynamoStore(Table(dynamodb, create_table(dynamodb, "notifications")))
+        yield Table(dynamodb, create_table(dynamodb, "notifications"))
+
+
+@pytest.fixture
+def store(table: Table) -> DynamoStore:
+    return DynamoStore(table)
 
 
 def fill(store: DynamoStore, number: int) -> list[Notification]:
@@ -106,6 +111,48 @@ def test_a_cancellation_of_another_kind_is_not_taken_for_a_condition() -> None:
 
 def test_a_key_is_bound_once(store: DynamoStore) -> None:
     key = Idempotency("scope", "fingerprint")
-    assert [store.bind(key, newest) for newest in ("", "ntf_2")] == [None, ""]
+    assert [store.bind(ADA, key, newest) for newest in ("", "ntf_2")] == [None, ""]
     with pytest.raises(Problem, match="idempotency_key_reused"):
-        store.bind(Idempotency("scope", "other"), "ntf_3")
+        store.bind(ADA, Idempotency("scope", "other"), "ntf_3")
+
+
+@pytest.mark.parametrize("number", [0, 1, 501])
+def test_of_whoever_is_gone_a_tombstone_stays(store: DynamoStore, table: Table, number: int) -> None:
+    mine = fill(store, number)
+    if mine:
+        store.mark_read(ADA, [mine[0].id])
+    store.bind(ADA, Idempotency("scope", "fingerprint"), "ntf_1")
+    store.bind(GRACE, Idempotency("scope", "fingerprint"), "ntf_1")
+    for expires_at in (1, 2):
+        store.forget(ADA, expires_at)
+    hers = [item for item in table.scan() if item["pk"] != f"U#{ADA}"]
+    assert len(hers) == number + (number > 0) + 1
+    assert [item for item in table.scan() if item["pk"] == f"U#{ADA}"] == [
+        {"pk": f"U#{ADA}", "sk": "U", "gone": True, "expires_at": 2}
+    ]
+
+
+def test_an_inbox_that_is_gone_stays_gone(store: DynamoStore) -> None:
+    (mine,) = fill(store, 1)
+    store.forget(ADA, 1)
+    fill(store, 2)
+    assert (listed(store), store.unread_count(ADA), store.unread_count(GRACE)) == ([], 0, 2)
+    assert store.mark_read(ADA, [mine.id]) == {mine.id: False}
+    assert store.unread_count(ADA) == 0
+
+
+class _Dying(Table):
+    """Dies at a call to remove something."""
+
+    def batch_delete(self, keys: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_what_died_while_it_forgot_is_finished_by_the_next(store: DynamoStore, table: Table) -> None:
+    (mine,) = fill(store, 1)
+    with pytest.raises(KeyboardInterrupt):
+        DynamoStore(_Dying(table._client, table.name)).forget(ADA, 1)
+    # Whatever is read meanwhile does not bring the counter back.
+    assert store.mark_read(ADA, [mine.id]) == {mine.id: False}
+    store.forget(ADA, 1)
+    assert [item["sk"] for item in table.scan() if item["pk"] == f"U#{ADA}"] == ["U"]

@@ -234,3 +234,41 @@ def test_what_a_usual_transfer_costs() -> None:
     ended = closed(record)
     store.close(ended, ended.event(NOW, Actor(ANN)), ended.answer())
     assert [(call.operation, call.units) for call in table.calls] == [("transact", 4), ("update", 2)]
+
+
+def test_forgetting_writes_one_side_and_removes_what_was_told(store: TransferStore, table: Table) -> None:
+    record = transfer()
+    create(store, record)
+    ended = closed(record)
+    store.close(ended, ended.event(NOW, Actor(ANN)), ended.answer())
+    before = table.get((f"T#{record.id}", "R"))
+    assert before is not None
+    (kept,) = store.records(BOB)
+    assert kept == (ended, KEY.scope)
+    for _ in range(2):
+        store.forget(kept, ended.without(BOB))
+    destination = {name: value for name, value in before["destination"].items() if name != "alias"}
+    after = {**before, "destination": {**destination, "display_name": "Deleted user"}}
+    del after[OUTBOX]
+    assert table.get((f"T#{record.id}", "R")) == after
+    key = table.get((f"K#{KEY.scope}", "K"))
+    assert key is not None
+    assert (OUTBOX in key, store.bound(KEY.scope)) == (False, Bound("fingerprint", record.id))
+    store.forget(kept, ended.without(ANN))
+    assert table.get((f"T#{record.id}", "R")) == {
+        **after,
+        "source": {**before["source"], "display_name": "Deleted user"},
+    }
+    assert [each.transfer for each in store.records(ANN)] == [ended.without(ANN).without(BOB)]
+
+
+def test_what_was_forgotten_meanwhile_is_closed_only_as_it_stands(store: TransferStore) -> None:
+    record = transfer()
+    create(store, record)
+    (kept,) = store.records(BOB)
+    store.forget(kept, record.without(BOB))
+    stale = closed(record)
+    stored = store.close(stale, stale.event(NOW, Actor(ANN)), stale.answer())
+    assert stored == (record.without(BOB), None, 0)
+    ended = closed(stored.transfer)
+    assert store.close(ended, ended.event(NOW, Actor(ANN)), ended.answer()).transfer == ended

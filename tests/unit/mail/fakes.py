@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from common.events import Event
+from common.events import Event, Type
 from common.tasks import FindUser, FoundUser, MintCode, MintedCode
 
 from functions.mail.domain import Entry, MailId, Marker, Notice, Status, Window
-from functions.mail.service import Service
+from functions.mail.service import Service, Store
 from functions.mail.templates import Letter
 from tests.support.clock import FakeClock
 
@@ -118,6 +118,13 @@ class FakeStore:
     def forget(self, merged: MailId) -> None:
         self._line.call("forget", lambda: self.entries.pop((merged.user_id, merged.kind, merged.cause), None))
 
+    def forget_person(self, user_id: str) -> None:
+        def effect() -> None:
+            self.windows = {minute: window for minute, window in self.windows.items() if minute[0] != user_id}
+            self.entries = {key: held for key, held in self.entries.items() if key[0] != user_id}
+
+        self._line.call("forget_person", effect)
+
 
 class World:
     """The room with its queues: messages come at least once, when they are due, again 90 s after a failure."""
@@ -127,14 +134,20 @@ class World:
         self.clock = FakeClock(START)
         self.store = FakeStore(self.line)
         self.outbox: list[tuple[datetime, str, Letter]] = []
+        self.texts: list[tuple[str, str]] = []
         self.messages: list[tuple[datetime, Event | MailId]] = []
         self.people = {
             ADA: FoundUser("found", ADA, "ada@example.com", True, first_name="Ada"),
             GRACE: FoundUser("found", GRACE, "grace@example.com", True, first_name="Grace"),
         }
         self.codes = 0
+        self.code_goes_to = "new@example.com"
         self.challenge_open = True
-        self.service = Service(self.store, self, self, self.find_user, self.mint_code, self.clock)
+        self.service = self.serve(self.store)
+
+    def serve(self, store: Store) -> Service:
+        """The room's use cases over a store, and this world for all else."""
+        return Service(store, self, Phones(self), self, self.find_user, self.mint_code, self.clock)
 
     # --- ports
 
@@ -155,7 +168,7 @@ class World:
             if not self.challenge_open:
                 return MintedCode("gone")
             self.codes += 1
-            return MintedCode("minted", "verify_email", "new@example.com", "Ada", f"{self.codes:06}", 15)
+            return MintedCode("minted", "verify_email", self.code_goes_to, "Ada", f"{self.codes:06}", 15)
 
         assert request.challenge_id == CHALLENGE
         return self.line.call("mint_code", effect)
@@ -189,6 +202,16 @@ class World:
         return [letter.subject for _, to, letter in self.outbox if to == address]
 
 
+class Phones:
+    """Sends text messages: a port of the world's."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def send(self, phone: str, text: str) -> None:
+        self._world.line.call("text", lambda: self._world.texts.append((phone, text)))
+
+
 def transfer(number: int, amount: int = 1050, payer: str = ADA, payee: str = GRACE) -> Event:
     """A completed transfer, number `number`."""
     data = {
@@ -214,3 +237,19 @@ def code_requested(times: int = 1, purpose: str = "verify_email") -> Event:
 
 def verified(user_id: str = ADA) -> Event:
     return Event.new("user.verified", user_id, 2, START, {"user_id": user_id, "email": "ada@example.com"})
+
+
+def user(type: Type, number: int = 1, *changed: str, user_id: str = ADA, **data: Any) -> Event:
+    """What became of a user as change number `number`, as many minutes after the start."""
+    known = {"user_id": user_id, "role": "customer", "status": "active", "changed": list(changed)}
+    return Event.new(type, user_id, number, START + timedelta(minutes=number), known | data)
+
+
+def pin_locked(number: int = 1, name: str = "Main") -> Event:
+    """The lock of an account's PIN, as many minutes after the start."""
+    data = {"account_id": "acc_1", "owner_id": ADA, "name": name, "tries": 5}
+    return Event.new("pin.locked", "acc_1", number, START + timedelta(minutes=number), data)
+
+
+def deleted(user_id: str = ADA) -> Event:
+    return Event.new("user.deleted", user_id, 9, START, {"user_id": user_id, "status": "deleted"})

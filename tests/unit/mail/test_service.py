@@ -10,7 +10,18 @@ from common.tasks import FoundUser
 
 from functions.mail.domain import MINUTE, MailId, Marker, Window
 from functions.mail.service import Busy
-from tests.unit.mail.fakes import ADA, GRACE, START, World, code_requested, transfer, verified
+from tests.unit.mail.fakes import (
+    ADA,
+    GRACE,
+    START,
+    World,
+    code_requested,
+    deleted,
+    pin_locked,
+    transfer,
+    user,
+    verified,
+)
 
 
 @pytest.fixture
@@ -73,6 +84,8 @@ def test_welcome(world: World) -> None:
         Event.new("transfer.declined", "trf_1", 2, START, {"kind": "transfer"}),
         Event.new("transfer.completed", "dep_1", 2, START, {"kind": "deposit"}),
         code_requested(purpose="another"),
+        user("user.updated", 1, "first_name", "status", status="suspended"),
+        user("user.updated", 1, "email"),
     ],
 )
 def test_other_events_are_nobody_s_mail(world: World, event: Event) -> None:
@@ -88,6 +101,65 @@ def test_a_code_goes_to_the_address_that_came_with_it(world: World) -> None:
     ((_, to, letter),) = world.outbox
     assert to == "new@example.com"
     assert "000001" in letter.text and "000001" in letter.html and "15 minutes" in letter.text
+
+
+@pytest.mark.parametrize(
+    ("purpose", "kind", "subject"),
+    [
+        ("verify_email", "verify_email", "Confirm your email address"),
+        ("login", "login_code", "Your code to sign in"),
+        ("reset_password", "reset_password", "Reset your password"),
+        ("change_email", "email_change", "Confirm your new email address"),
+        ("pin_reset", "pin_reset", "Reset your PIN"),
+    ],
+)
+def test_each_purpose_has_its_mail(world: World, purpose: str, kind: str, subject: str) -> None:
+    event = code_requested(purpose=purpose)
+    for _ in range(2):
+        world.service.hear(event)
+    assert world.mails("new@example.com") == [subject]
+    assert world.outbox[-1][2].text.count("000001") == 1
+    assert world.store.markers[MailId(event.id, kind, ADA)] == Marker("sent")  # type: ignore[arg-type]
+    assert world.codes == 1
+
+
+def test_another_address_is_told_to_the_one_before_it_first_and_once(world: World) -> None:
+    event = code_requested(purpose="change_email")
+    for _ in range(2):
+        world.service.hear(event)
+    assert [(to, letter.subject) for _, to, letter in world.outbox] == [
+        ("ada@example.com", "Your email address is about to change"),
+        ("new@example.com", "Confirm your new email address"),
+    ]
+    assert "000001" not in world.outbox[0][2].text + world.outbox[0][2].html
+    assert "new@example.com" not in world.outbox[0][2].text
+
+
+@pytest.mark.parametrize("number", [2, 7])
+def test_the_code_and_the_notice_do_not_cost_each_other(world: World, number: int) -> None:
+    """Looking up who is noticed, or minting, fails."""
+    event = code_requested(purpose="change_email")
+    world.line.die_before = number
+    with pytest.raises(ExceptionGroup):
+        world.service.hear(event)
+    assert world.line.calls[number] in ("find_user", "mint_code")
+    assert len(world.outbox) == 1
+    world.arrive(event, after=90)
+    world.drain()
+    assert sorted(to for _, to, _ in world.outbox) == ["ada@example.com", "new@example.com"]
+
+
+def test_a_phone_is_sent_one_text_message(world: World) -> None:
+    world.code_goes_to = "+4915112345678"
+    event = code_requested(purpose="verify_phone")
+    for _ in range(2):
+        world.service.hear(event)
+    ((phone, text),) = world.texts
+    assert phone == "+4915112345678"
+    assert "000001" in text
+    assert (world.outbox, world.codes) == ([], 1)
+    assert world.store.markers[MailId(event.id, "verify_phone", ADA)] == Marker("sent")
+    assert "000001" not in repr((world.store.markers, world.store.subjects))
 
 
 def test_codes_go_at_once_however_many(world: World) -> None:
@@ -114,7 +186,7 @@ def test_a_duplicate_in_flight_waits_and_mints_nothing(world: World) -> None:
     event = code_requested()
 
     def duplicate() -> None:
-        with pytest.raises(Busy):
+        with pytest.RaisesGroup(Busy):
             world.service.hear(event)
 
     world.line.meanwhile[3] = duplicate  # the code is minted, its mail is being sent
@@ -125,7 +197,7 @@ def test_a_duplicate_in_flight_waits_and_mints_nothing(world: World) -> None:
 def test_a_duplicate_that_lost_the_race_to_claim_waits(world: World) -> None:
     event = code_requested()
     world.line.meanwhile[1] = lambda: world.service.hear(event)
-    with pytest.raises(Busy):
+    with pytest.RaisesGroup(Busy):
         world.service.hear(event)
     assert (world.codes, len(world.outbox)) == (1, 1)
 
@@ -138,6 +210,71 @@ def test_a_claim_left_by_the_dead_lapses(world: World) -> None:
     assert len(world.outbox) == 1
     assert "000002" in world.outbox[0][2].text, "the code minted for the mail that never left is void"
     assert world.clock() - START == timedelta(seconds=90)
+
+
+# --- what was done to an account
+
+
+@pytest.mark.parametrize(
+    ("event", "subjects"),
+    [
+        (user("user.password_changed"), ["Your password was changed"]),
+        (user("user.suspended", 1, "status", status="suspended"), ["Your account was suspended"]),
+        (user("user.updated", 1, "status"), ["Your account is active again"]),
+        (user("user.updated", 1, "role", role="arbiter"), ["Your role was changed"]),
+        (
+            user("user.suspended", 1, "role", "status", status="suspended"),
+            ["Your account was suspended", "Your role was changed"],
+        ),
+        (pin_locked(), ["Your PIN is locked"]),
+    ],
+)
+def test_what_was_done_is_mailed_once(world: World, event: Event, subjects: list[str]) -> None:
+    for _ in range(3):
+        world.service.hear(event)
+        world.clock.advance(days=1)
+    assert world.mails("ada@example.com") == subjects
+    assert len(world.outbox) == len(subjects)
+
+
+def test_a_suspended_person_is_mailed_that_they_are(world: World) -> None:
+    world.people[ADA] = replace(world.people[ADA], status="suspended")
+    world.service.hear(user("user.suspended", 1, "status", status="suspended"))
+    assert world.mails("ada@example.com") == ["Your account was suspended"]
+
+
+def test_whoever_is_deleted_gets_nothing_and_nothing_is_tried_again(world: World) -> None:
+    del world.people[ADA]
+    event = pin_locked()
+    world.arrive(event)
+    world.drain()
+    assert (world.outbox, world.messages) == ([], [])
+    assert world.store.markers[MailId(event.id, "pin_locked", ADA)] == Marker("dropped")
+
+
+def test_a_second_of_a_kind_within_a_minute_waits_and_tells_each(world: World) -> None:
+    for number in (1, 2, 3):
+        world.arrive(pin_locked(number, f"Account {number}"))
+    world.drain()
+    assert world.mails("ada@example.com") == ["Your PIN is locked"] * 2
+    (_, _, first), (at, _, merged) = world.outbox
+    assert at - START == MINUTE
+    assert "The PIN of Account 1 was locked after too many wrong tries, 2026-11-21 09:31 UTC." in first.text
+    assert [f"of Account {number} " in merged.text for number in (1, 2, 3)] == [False, True, True]
+    assert merged.html.count("<li>") == 2
+
+
+def test_nothing_waits_for_whoever_is_deleted(world: World) -> None:
+    for number in (1, 2):
+        world.service.hear(pin_locked(number))
+        world.service.hear(transfer(number))
+    for _ in range(2):
+        world.service.hear(deleted())
+    assert {user for user, _ in world.store.windows} == {user for user, *_ in world.store.entries} == {GRACE}
+    del world.people[ADA]
+    world.drain()
+    assert world.mails("ada@example.com") == ["Your PIN is locked", "You sent 10.50 USD"]
+    assert len(world.mails("grace@example.com")) == 2
 
 
 # --- merging

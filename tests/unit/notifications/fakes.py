@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from common.events import Event, Type
+from common.events import SYSTEM, Actor, Event, Type
 from common.idempotency import Idempotency
 
 from functions.notifications.domain import Notification
@@ -20,13 +20,14 @@ class FakeStore:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], Notification] = {}
         self.counters: dict[str, int] = {}
-        self.keys: dict[str, tuple[str, str]] = {}
+        self.keys: dict[tuple[str, str], tuple[str, str]] = {}
+        self.gone: dict[str, int] = {}
         self.meanwhile: Callable[[], None] = lambda: None
 
     def add(self, notification: Notification) -> None:
         self._others_first()
         key = notification.user_id, notification.id
-        if key not in self.kept:
+        if key not in self.kept and notification.user_id not in self.gone:
             self.kept[key] = notification
             self.counters[notification.user_id] = self.counters.get(notification.user_id, 0) + 1
 
@@ -53,13 +54,20 @@ class FakeStore:
             self.counters[user_id] = self.counters.get(user_id, 0) - len(found)
         return refused
 
-    def bind(self, key: Idempotency, newest: str) -> str | None:
+    def bind(self, user_id: str, key: Idempotency, newest: str) -> str | None:
         self._others_first()
-        fingerprint, bound = self.keys.get(key.scope, (key.fingerprint, None))
+        fingerprint, bound = self.keys.get((user_id, key.scope), (key.fingerprint, None))
         key.check(fingerprint)
         if bound is None:
-            self.keys[key.scope] = key.fingerprint, newest
+            self.keys[user_id, key.scope] = key.fingerprint, newest
         return bound
+
+    def forget(self, user_id: str, expires_at: int) -> None:
+        self._others_first()
+        self.gone[user_id] = expires_at
+        self.counters.pop(user_id, None)
+        self.kept = {key: each for key, each in self.kept.items() if key[0] != user_id}
+        self.keys = {key: each for key, each in self.keys.items() if key[0] != user_id}
 
     def _others_first(self) -> None:
         others, self.meanwhile = self.meanwhile, lambda: None
@@ -91,3 +99,18 @@ def event(
         "code": code,
     }
     return Event.new(type, f"trf_{number}", 2, START + timedelta(seconds=number), data)
+
+
+def of_user(type: Type, *, actor: Actor = SYSTEM, **data: Any) -> Event:
+    """What became of Ada, or of a session of hers."""
+    subject = "ses_1" if type == "user.login" else ADA
+    return Event.new(type, subject, 7, START, {"user_id": ADA, "changed": []} | data, actor)
+
+
+def of_account(type: Type, **data: Any) -> Event:
+    """What became of an account of Ada's."""
+    return Event.new(type, "acc_1", 7, START, {"account_id": "acc_1", "owner_id": ADA, "currency": "USD"} | data)
+
+
+def deleted(user_id: str = ADA) -> Event:
+    return Event.new("user.deleted", user_id, 9, START, {"user_id": user_id, "status": "deleted"})

@@ -1,11 +1,14 @@
 """The inbox: told once, counted exactly, read once."""
 
+from datetime import timedelta
+
 import pytest
 from common.errors import Problem
+from common.http.lists import Page
 from common.idempotency import Idempotency
 
 from functions.notifications.service import Inbox, Service
-from tests.unit.notifications.fakes import ADA, GRACE, FakeStore, event
+from tests.unit.notifications.fakes import ADA, GRACE, START, FakeStore, deleted, event
 
 
 @pytest.fixture
@@ -202,3 +205,16 @@ def test_a_key_that_was_used_for_something_else_is_refused(service: Service, sto
     service.read_all(ADA, KEY)
     with pytest.raises(Problem, match="idempotency_key_reused"):
         service.read_all(ADA, Idempotency("scope", "other"))
+
+
+def test_whoever_is_deleted_has_nothing_and_gets_nothing(service: Service, store: FakeStore) -> None:
+    service.hear(event(1))
+    service.read_all(ADA, KEY)
+    for _ in range(2):
+        service.hear(deleted())
+        service.hear(event(1))
+        service.hear(event(2))
+    assert inbox(service) == Inbox(Page([], None), 0)
+    assert {owner for owner, _ in store.kept} == {GRACE}
+    assert (store.counters, store.keys) == ({GRACE: 2}, {})
+    assert store.gone == {ADA: int((START + timedelta(days=60)).timestamp())}

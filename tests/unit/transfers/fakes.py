@@ -184,7 +184,7 @@ class World:
         pin: str | None = None,
         trace_id: str = "req-1",
     ) -> First:
-        request = AuthorizeTransfer(caller, source, destination, amount, "USD", pin)
+        request = AuthorizeTransfer(caller, source, destination, amount, "USD", pin, Actor(caller))
         body = {"source": source, "destination": str(destination), "amount": amount, "pin": pin}
         origin = replace(origin_of(caller, "/v1/transfers", key, body), trace_id=trace_id)
         return self.service.send(origin, request, description, metadata or {})

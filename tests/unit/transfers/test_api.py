@@ -1,10 +1,13 @@
 """The room over HTTP: shapes, checks and headers; the use cases run in memory."""
 
+import re
 from typing import Any
 
 import pytest
+from common.events import Actor
 from common.http import app
-from common.tasks import TaskFailed
+from common.idempotency import key_of
+from common.tasks import AuthorizeTransfer, TaskFailed
 
 from functions.transfers.api import deposits, transfer, transfers
 from tests.support.rest import Answer, event, principal, send
@@ -103,11 +106,34 @@ def test_a_key_used_for_another_body_is_refused(world: World) -> None:
 
 
 def test_what_authorization_refuses_is_its_problem(world: World) -> None:
-    for code, status in (("not_found", 404), ("payee_not_found", 422), ("same_account", 422)):
+    refusals = ("payee_not_found", "same_account", "currency_mismatch", "pin_required", "invalid_pin", "pin_locked")
+    for code, status in (("not_found", 404), *((code, 422) for code in refusals)):
         world.accounts.refusal = code
-        refused = post(BODY)
+        refused = post(BODY | {"pin": "739154"})
         assert (refused.status, refused.code) == (status, code)
+        assert "transfer_id" not in refused.json
+        assert "739154" not in refused.text
     assert world.table.items() == []
+
+
+def test_whose_doing_a_wrong_pin_is(world: World) -> None:
+    post(BODY | {"pin": "739154"})
+    (asked,) = world.accounts.asked
+    assert isinstance(asked, AuthorizeTransfer)
+    assert asked.actor == Actor(ANN, asked.actor.session_id, asked.actor.ip, asked.actor.user_agent)
+    assert asked.actor.ip and asked.actor.session_id
+
+
+def test_the_pin_is_in_no_log_and_no_fingerprint(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    for pin in ("739154", "861207"):
+        post(BODY | {"pin": pin})
+    world.accounts.refusal = "invalid_pin"
+    post(BODY | {"pin": "739154"}, "another")
+    logged = capsys.readouterr()
+    assert "/transfers" in logged.out + logged.err
+    assert not {"739154", "861207"} & set(re.findall(r"[0-9]{6}", logged.out + logged.err))
+    (bound,) = [item for item in world.table.items() if item["sk"] == "K"]
+    assert bound["fingerprint"] == key_of(ANN, "POST", "/v1/transfers", "key-1", BODY, b"secret").fingerprint
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,35 @@ def test_a_refusal_records_nothing_and_leaves_the_key_free(world: World) -> None
     assert world.send(amount=7).answer.status == 201
 
 
-@pytest.mark.parametrize("refusal", ["not_found", "payee_not_found", "invalid_pin", "currency_mismatch"])
+@pytest.mark.parametrize("decline", ["limit_exceeded", "account_frozen"])
+def test_what_the_account_s_rules_decline_is_recorded_with_its_code(world: World, decline: str) -> None:
+    world.ledger.decline = decline
+    first = world.send()
+    problem = body_of(first.answer)
+    assert (first.answer.status, problem["code"], problem["transfer_id"]) == (422, decline, world.record().id)
+    assert (world.record().status, world.record().decline_code) == ("declined", decline)
+    assert world.events()[1]["data"]["code"] == decline
+    world.ledger.decline = ""
+    assert world.send() == First(first.answer, replayed=True)
+
+
+@pytest.mark.parametrize("refusal", ["pin_required", "invalid_pin", "pin_locked"])
+def test_what_the_pin_refuses_is_not_recorded(world: World, refusal: str) -> None:
+    world.accounts.refusal = refusal
+    for pin in (None, "123456"):
+        with pytest.raises(Problem) as refused:
+            world.send(pin=pin)
+        assert (refused.value.code, refused.value.kind.status) == (refusal, 422)
+        assert refused.value.transfer_id is None
+    assert world.table.changes == []
+    world.accounts.refusal = ""
+    assert world.send(pin="654321", amount=7).answer.status == 201, "the key stayed free"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    ["not_found", "payee_not_found", "pin_required", "invalid_pin", "pin_locked", "currency_mismatch"],
+)
 def test_a_replay_wins_over_what_would_be_refused_now(world: World, refusal: str) -> None:
     first = world.send()
     world.accounts.refusal = refusal
@@ -121,13 +149,16 @@ def test_a_replay_does_not_cost_a_try_of_the_pin(world: World) -> None:
     asked = len(world.accounts.asked)
     assert world.send(pin="999999") == First(first.answer, replayed=True)
     assert len(world.accounts.asked) == asked
+    world.accounts.refusal = "pin_required"  # what asking without one answers, and counts as no try
+    assert world.send(pin=None) == First(first.answer, replayed=True)
 
 
 def test_a_pin_is_passed_on_and_kept_nowhere(world: World) -> None:
     world.send(pin="739154")
     assert world.accounts.asked[0].pin == "739154"  # type: ignore[union-attr]
-    assert "739154" not in json.dumps(world.table.items(), default=str)
+    assert "739154" not in repr(world.table.changes)
     assert "739154" not in json.dumps(world.record().saga_input())
+    assert "739154" not in json.dumps(world.events())
 
 
 @pytest.mark.parametrize("refusal", ["", "not_found"])
