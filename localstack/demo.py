@@ -29,7 +29,7 @@ def main(run: Run | None = None) -> int:
         print(f"  Ada and Bob are here, and so is their transfer: {transfer_id}")
     else:
         transfer_id = _pay(ada, bob)
-    print("\nThe seven invariants, from the tables alone (make verify)")
+    print("\nThe books, from the tables alone (make verify)")
     sound = show(verify(run))
     _go_on(run, transfer_id)
     return 0 if sound else 1

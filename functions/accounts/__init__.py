@@ -1,1 +1,2 @@
-"""Owns accounts, the ledger, holds, cards, bank accounts, payees; publishes `account.*`; hears `user.*`."""
+"""Owns accounts, the ledger, holds, limits, PINs, cards, bank accounts, payees; publishes `account.*`, `pin.*`,
+`limit.exceeded`, `balance.low`, `ledger.drifted`; hears `user.*`."""

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from functions.accounts.domain.ledger import Line
+from functions.accounts.domain.pages import expand
+from functions.accounts.store.items import page_of
 from localstack.tables import Item, Tables
 
 
@@ -35,7 +38,7 @@ class Life:
     heads: list[Item]
     lines: list[Item]
     inbox: list[Item]
-    pages: list[Item]
+    folded: list[Line]
     notices: list[Item]
     mails: list[Item]
 
@@ -55,10 +58,12 @@ class Life:
             heads=[item for item in tables.accounts if item["pk"] in accounts],
             lines=[item for item in about if item["pk"].startswith("E#")],
             inbox=[item for item in about if item["pk"].startswith("I#")],
-            pages=[
-                item
+            folded=[
+                line
                 for item in tables.accounts
-                if any(line["transfer_id"] == transfer_id for line in item.get("lines", ()))
+                if "page" in item
+                for line in expand(page_of(item))
+                if line.transfer_id == transfer_id
             ],
             notices=[item for item in tables.notifications if item.get("event_id") in events],
             mails=[item for item in tables.mail if item["pk"].removeprefix("M#") in events],
@@ -78,14 +83,9 @@ class Life:
         """The changes of posted balances."""
         for line in self.lines:
             yield Entry(line["account_id"], line["version"], line["posted_change"], line["posted"])
-        transfer = self.record["id"]
-        for page in self.pages:
-            after = page["opening_posted"]
-            for number, line in enumerate(page["lines"], start=1):
-                after += line["change"]
-                if line["transfer_id"] == transfer:
-                    yield Entry(page["account_id"], page["opening_version"] + number, line["change"], after)
-        if not self.pages:
+        for folded in self.folded:
+            yield Entry(folded.account_id, folded.version, folded.posted_change, folded.posted)
+        if not self.folded:
             for item in self.inbox:
                 yield Entry(item["account_id"], 0, item["change"], 0)
 

@@ -145,7 +145,7 @@ def _create(life: Life) -> Step:
 def _post(life: Life) -> Step:
     deposit = life.record["kind"] == "deposit"
     on_rail = ("Invoke submit", "SendMessage", "SendTaskSuccess") if deposit else ()
-    hot = len(life.inbox) + len(life.pages)
+    hot = len(life.inbox) + len(life.folded)
     entries = life.inbox or [{"pk": "", "sk": ""}] * hot
     moved = [*life.lines, *life.heads] if life.lines else []
     write = "TransactWriteItems" if moved else "PutItem"

@@ -1,16 +1,17 @@
 """Checks what must hold after every operation, from the tables alone: `python -m localstack.verify` (`make verify`).
 
-It shares no code with the ledger. Each check is a pure function over the tables' items, so tests plant a violation of
-each. A running system is looked at again: only what stays wrong is wrong.
+What the accounts table alone tells is the accounts room's reconciliation, which shares no code with the ledger's
+writing. Each check is a pure function over the tables' items, so tests plant a violation of each. A running system is
+looked at again: only what stays wrong is wrong.
 """
 
 import time
 from datetime import datetime
 
+from functions.accounts.domain.reconciliation import Finding, Violation
 from localstack.settings import Run
 from localstack.tables import Tables, clock
 from localstack.verify import ledger, outcome
-from localstack.verify.finding import Finding, Violation
 
 __all__ = ["Finding", "Violation", "check", "main", "show", "verify"]
 
@@ -18,22 +19,19 @@ LOOKS = 4
 
 
 def check(tables: Tables, now: datetime, *, drained: bool = False) -> list[Finding]:
-    """The seven invariants, in order. `drained`: the queues are empty, so nobody still waits to be told."""
-    book = ledger.Ledger(tables.accounts)
+    """The invariants, in order. `drained`: the queues are empty, so nobody still waits to be told."""
     records = {item["id"]: item for item in tables.transfers if item["sk"] == "R"}
+    *money, kept_twice = ledger.check(tables.accounts, records)
     return [
-        ledger.sums_to_zero(book),
-        ledger.balances_follow_lines(book),
-        ledger.holds_add_up(book),
-        ledger.posts_once(book, records),
-        ledger.declined_moved_nothing(book, records),
+        *money,
         outcome.ended_and_told(records, tables, now, drained=drained),
-        outcome.same_answer(book, records, [item for item in tables.transfers if item["sk"] == "K"]),
+        outcome.same_answer(records, tables),
+        kept_twice,
     ]
 
 
 def verify(run: Run, *, drained: bool = False) -> list[Finding]:
-    """The seven findings on a run, which may be at work: what is wrong has to be found wrong again and again."""
+    """The findings on a run, which may be at work: what is wrong has to be found wrong again and again."""
     findings = check(Tables.read(run), clock.now(), drained=drained)
     for _ in range(LOOKS - 1):
         if not any(finding.violations for finding in findings):

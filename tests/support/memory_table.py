@@ -189,6 +189,7 @@ class MemoryTable(Table):
         _require(between is None or between[0] <= between[1], "a BETWEEN has its lower bound first")
         _require(sum(bound is not None for bound in (begins, between, before, after)) <= 1, "one bound on the sort key")
         _, hash_key, range_key = index or ("", "pk", "sk")
+        _require(not {hash_key, range_key} & {term[0] for term in where}, "a filter is not on the key")
 
         def within(sort: Any) -> bool:
             return (

@@ -2,9 +2,8 @@
 
 from common.http import Api, Reply, Request
 from common.http.fields import NoFields
-from common.http.lists import take
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap.journal import service
 from functions.accounts.models.entries import EntriesQuery, Entry
 
 api = Api()
@@ -14,7 +13,7 @@ api = Api()
 def list_entries(request: Request[NoFields, EntriesQuery]) -> Reply:
     """The entries of an account of the caller's, or to an admin of anyone's."""
     query, caller, cursors = request.query, request.principal, request.cursors
-    entries = service().entries(
+    page = service().entries(
         request.id("account_id"),
         caller.user_id,
         is_admin=caller.is_admin,
@@ -24,7 +23,6 @@ def list_entries(request: Request[NoFields, EntriesQuery]) -> Reply:
         position=cursors.decode(query.cursor),
         limit=query.limit,
     )
-    page = take(entries, query.limit)
     return Reply.page([Entry.of(line) for line in page.items], cursors.encode(page.next_position))
 
 

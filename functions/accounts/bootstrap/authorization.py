@@ -1,21 +1,26 @@
 """Wiring of authorizations."""
 
-from functools import cache, partial
+from functools import cache
 
-from common import clock
 from common.aws import client
 from common.config import config
 from common.dynamo import Table
-from common.tasks import FIND_USER, call
+from common.events import Actor
 
+from functions.accounts.bootstrap.payees import service as directory
 from functions.accounts.service.authorization import Authorizer
-from functions.accounts.service.payees import Directory
 from functions.accounts.store.authorization import FactTable
-from functions.accounts.store.payees import PayeeTable
 
 
 @cache
 def service() -> Authorizer:
     """The authorizer of this process."""
     table = Table(client("dynamodb"), config().table("accounts"))
-    return Authorizer(FactTable(table), Directory(PayeeTable(table)).enter, partial(call, FIND_USER), clock.now)
+    return Authorizer(FactTable(table), directory().learn, _check_pin)
+
+
+def _check_pin(account_id: str, pin: str | None, actor: Actor) -> None:
+    # Only accounts with a PIN load what reads one.
+    from functions.accounts.bootstrap.pins import service as pins
+
+    pins().check(account_id, pin, actor)

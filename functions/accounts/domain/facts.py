@@ -22,3 +22,13 @@ class Facts:
     """The asking user's, by id."""
     bank_accounts: Mapping[str, BankAccount] = field(default_factory=dict)
     """The asking user's, by id."""
+
+    def joined(self, more: "Facts") -> "Facts":
+        """With what another read found."""
+        return Facts(
+            accounts={**self.accounts, **more.accounts},
+            defaults={**self.defaults, **more.defaults},
+            payees={**self.payees, **more.payees},
+            cards={**self.cards, **more.cards},
+            bank_accounts={**self.bank_accounts, **more.bank_accounts},
+        )

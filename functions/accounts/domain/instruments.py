@@ -66,6 +66,10 @@ class BankAccount:
     created_at: str
 
 
+Instrument = Card | BankAccount
+Kind = type[Card] | type[BankAccount]
+
+
 def is_card_number(number: str) -> bool:
     """Whether `number` is 13 to 19 digits whose check digit is right (ISO/IEC 7812, Luhn)."""
     from stdnum import luhn

@@ -5,22 +5,29 @@ Amounts are integers in minor units. Times are text as `common.clock.timestamp` 
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from common import clock, ids
+from common.events import Event, Type
 from common.money import MAX_AMOUNT
 from common.tasks import Post, PostOutcome, Refuse
 
+from functions.accounts.domain.limits import Spending
+
 INBOX_SHARDS = 32
-_HOLD_STEPS = frozenset({"hold", "reserve", "settle", "release"})
+_OTHER_STEPS = frozenset({"hold", "reserve", "settle", "release", "lapse", "credit_limit"})
 
 Outcome = Literal["posted", "declined", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An account's balances as they stand. `line_at` is the time of its last line, empty where it has none."""
+    """An account's balances as they stand. `line_at` is the time of its last line, empty where it has none.
+
+    `changes` counts what was told of the account without a journal line; a `low_balance_alert` of None is none. A `hot`
+    account's credits go to its inbox, and may wait there a while after it was hot: it still `has_inbox`.
+    """
 
     account_id: str
     currency: str
@@ -30,11 +37,23 @@ class Head:
     available: int
     version: int
     line_at: str
+    owner_id: str = ""
+    credit_limit: int = 0
+    changes: int = 0
+    low_balance_alert: int | None = None
+    spending: Spending = field(default_factory=Spending)
+    hot: bool = False
+    has_inbox: bool = False
+
+    @property
+    def sequence(self) -> int:
+        """The number of the account's last event: ascending, whether a line was written with it or not."""
+        return self.version + self.changes
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A journal line: what a step changed in an account, and the balances after it."""
+    """A journal line: what a step changed in an account, and the balances and credit limit after it."""
 
     account_id: str
     version: int
@@ -48,6 +67,7 @@ class Line:
     step: str
     entry_id: str
     description: str
+    credit_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,7 @@ class Booking:
 
     head: Head
     line: Line
+    spending: Spending
 
     @property
     def account_id(self) -> str:
@@ -72,10 +93,21 @@ class Booking:
         """What it does to the available balance."""
         return self.line.posted_change - self.line.held_change
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """That it took the available balance below what the owner wants to know of; not that it stayed there."""
+        head, line = self.head, self.line
+        available = head.available + self.available_change
+        threshold = head.low_balance_alert
+        if threshold is None or not available < threshold <= head.available:
+            return ()
+        data = {"available": available, "threshold": threshold}
+        return (_event("balance.low", head, head.sequence + 1, line.at, data),)
+
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """A leg on a system account: appended to its inbox, folded into a page later."""
+    """A leg on a system account, or a credit of a hot one: appended to its inbox, folded into a page later."""
 
     account_id: str
     transfer_id: str
@@ -92,6 +124,18 @@ class InboxEntry:
 
 
 Leg = Booking | InboxEntry
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNotice:
+    """That the owner is told of limits which a decline met for the first time in their periods.
+
+    It is written with the decline, and holds only while the account still stands at `head`.
+    """
+
+    head: Head
+    spending: Spending
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +158,11 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """A marker and the legs that are written with it; a refusal has none."""
+    """A marker and what is written with it: its legs, or, with a refusal, at most a notice."""
 
     marker: Marker
     legs: tuple[Leg, ...] = ()
+    notice: LimitNotice | None = None
 
 
 def is_system(account_id: str) -> bool:
@@ -138,22 +183,23 @@ def check_post(request: Post) -> None:
 
 
 def check_step(step: str) -> None:
-    """Refuses a step's name that holds use. Raises ValueError."""
-    if not step or step in _HOLD_STEPS:
+    """Refuses a step's name that holds or credit limits use. Raises ValueError."""
+    if not step or step in _OTHER_STEPS:
         raise ValueError(f"not a posting's step: {step!r}")
 
 
 def plan_post(request: Post, heads: Mapping[str, Head], now: str) -> Posting:
     """A posting with its two legs, or its refusal, from the ordinary accounts among its parties."""
     source, destination = request.source_account_id, request.destination_account_id
+    at = line_time(now, heads.values())
     refusal = (
-        spend_refusal(source, request.amount, request.currency, heads)
+        spend_refusal(source, request.amount, request.currency, heads, at)
         or receive_refusal(destination, request.currency, heads)
     )  # fmt: skip
     if refusal:
         outcome, code = refusal
-        return Posting(Marker(request.transfer_id, request.step, outcome, code, now, request.currency))
-    at = line_time(now, heads.values())
+        marker = Marker(request.transfer_id, request.step, outcome, code, now, request.currency)
+        return Posting(marker, notice=limit_notice(code, source, request.amount, heads, at))
     booker = Booker(request.transfer_id, request.step, request.currency, at, request.description, heads)
     legs = (booker.leg(source, -request.amount), booker.leg(destination, request.amount))
     changes = tuple((leg.account_id, leg.change) for leg in legs)
@@ -176,9 +222,12 @@ class Booker:
     description: str
     heads: Mapping[str, Head]
 
-    def leg(self, account_id: str, posted: int, held: int = 0) -> Leg:
-        """The leg that changes an account's posted and held balances by so much."""
-        if is_system(account_id):
+    def leg(self, account_id: str, posted: int, held: int = 0, *, counted_at: str = "") -> Leg:
+        """The leg that changes an account's posted and held balances by so much.
+
+        `counted_at` is when what it gives back was counted as spent.
+        """
+        if is_system(account_id) or (posted > 0 and self.heads[account_id].hot):
             return InboxEntry(
                 account_id, self.transfer_id, self.step, posted, self.currency, self.at, self.description
             )  # fmt: skip
@@ -196,14 +245,24 @@ class Booker:
             step=self.step,
             entry_id=ids.derived_id("ent", clock.parse(self.at), self.transfer_id, self.step, account_id),
             description=self.description,
+            credit_limit=head.credit_limit,
         )
-        return Booking(head, line)
+        freed = posted - held
+        spending = head.spending
+        if freed < 0:
+            spending = spending.spent(-freed, self.at)
+        elif counted_at:
+            spending = spending.given_back(freed, counted_at, self.at)
+        return Booking(head, line, spending)
 
 
 def spend_refusal(
-    account_id: str, amount: int, currency: str, heads: Mapping[str, Head]
-) -> tuple[Outcome, str] | None:  # fmt: skip
-    """Why an account can't pay: outcome and code, None where it can."""
+    account_id: str, amount: int, currency: str, heads: Mapping[str, Head], at: str
+) -> tuple[Outcome, str] | None:
+    """Why an account can't pay at a moment: outcome and code, None where it can.
+
+    Limits come last: what could not be paid anyway uses up no notice of a limit.
+    """
     if is_system(account_id):
         return None if system_currency(account_id) == currency else ("failed", "currency_mismatch")
     head = heads.get(account_id)
@@ -215,7 +274,30 @@ def spend_refusal(
         return "declined", "account_frozen"
     if head.available < amount:
         return "declined", "insufficient_funds"
+    if any(head.spending.exceeded(amount, at)):
+        return "declined", "limit_exceeded"
     return None
+
+
+def limit_notice(code: str, account_id: str, amount: int, heads: Mapping[str, Head], at: str) -> LimitNotice | None:
+    """What the owner is told of a refusal: each limit that it met, the first time in its period."""
+    if code != "limit_exceeded":
+        return None
+    head = heads[account_id]
+    met = [(name, each) for name, each in head.spending.exceeded(amount, at) if each.told != each.period]
+    if not met:
+        return None
+    events = tuple(
+        _event(
+            "limit.exceeded",
+            head,
+            head.sequence + number,
+            at,
+            {"period": name, "limit": each.limit, "spent": each.spent, "amount": amount},
+        )
+        for number, (name, each) in enumerate(met, 1)
+    )
+    return LimitNotice(head, head.spending.rolled(at).told(*(name for name, _ in met)), events)
 
 
 def receive_refusal(account_id: str, currency: str, heads: Mapping[str, Head]) -> tuple[Outcome, str] | None:
@@ -245,3 +327,8 @@ def check_parties(source: str, destination: str) -> None:
     """Refuses to move money from an account to itself. Raises ValueError."""
     if source == destination:
         raise ValueError("source and destination are one account")
+
+
+def _event(type: Type, head: Head, sequence: int, at: str, data: Mapping[str, Any]) -> Event:
+    about = {"account_id": head.account_id, "owner_id": head.owner_id, "currency": head.currency}
+    return Event.new(type, head.account_id, sequence, clock.parse(at), {**about, **data})

@@ -54,6 +54,11 @@ class Payee:
         """The name that the other side of a transfer sees: `Ada L.`"""
         return f"{self.first_name} {self.last_name[:1]}.".strip()
 
+    @property
+    def masked_name(self) -> str:
+        """The name for somebody who has only guessed an alias, its length included: `A** L.`"""
+        return f"{self.first_name[:1]}** {self.last_name[:1]}."
+
 
 Entries = Mapping[str, Payee]
 """Entries of the directory by user id or alias."""

@@ -1,11 +1,11 @@
-"""Folds the inboxes that the table's stream says were written to into pages of their system accounts."""
+"""Folds the inboxes that the table's stream says were written to into pages of their accounts."""
 
 from collections import defaultdict
 from typing import Any
 
 from common.observability import logger
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap.folding import service
 
 
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,6 +1,10 @@
 """Accounts on the wire."""
 
-from common.http.fields import Body, Currency, Cursor, Limit, Name, Query, Resource
+from typing import Literal
+
+from common.http.fields import Amount, Body, Currency, Cursor, Limit, Name, Query, Resource
+from common.money import MAX_AMOUNT
+from pydantic import Field
 
 from functions.accounts.domain.accounts import Account, AccountStatus, AccountType
 
@@ -11,6 +15,30 @@ class OpenAccount(Body):
     currency: Currency
     name: Name | None = None
     type: AccountType = "debit"
+
+
+class PatchAccount(Body):
+    """PATCH /accounts/{account_id}: what is left out stays; a `low_balance_alert` of None is none."""
+
+    name: Name = ""
+    default: Literal[True] = True
+    low_balance_alert: Amount | None = None
+    status: Literal["active", "frozen"] = "active"
+    credit_limit: int = Field(0, ge=0, le=MAX_AMOUNT)
+    sharded_credits: bool = False
+
+    @property
+    def by_owner(self) -> frozenset[str]:
+        """What was sent that the owner decides."""
+        return frozenset(self.model_fields_set - _ADMINS)
+
+    @property
+    def by_admin(self) -> frozenset[str]:
+        """What was sent that an admin decides."""
+        return frozenset(self.model_fields_set & _ADMINS)
+
+
+_ADMINS = {"status", "credit_limit", "sharded_credits"}
 
 
 class CatalogQuery(Query):
@@ -52,7 +80,7 @@ class AccountResource(Resource):
             held=account.held,
             available=account.available,
             credit_limit=account.credit_limit,
-            pin_set=False,
+            pin_set=account.pin_set,
             created_at=account.created_at,
         )
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from common.http.fields import ListQuery, Resource, Timestamp
+from common.http.fields import ListQuery, Query, Resource, Timestamp
 from pydantic import Field
 
 from functions.accounts.domain.ledger import Line
@@ -14,6 +14,12 @@ class EntriesQuery(ListQuery):
     since: Timestamp | None = Field(default=None, alias="from")
     until: Timestamp | None = Field(default=None, alias="to")
     direction: Literal["debit", "credit"] | None = None
+
+
+class BalanceQuery(Query):
+    """Which moment; none is now."""
+
+    at: Timestamp | None = None
 
 
 class Entry(Resource):

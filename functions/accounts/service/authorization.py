@@ -2,19 +2,11 @@
 posting's business."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Protocol
 
-from common.clock import Clock, timestamp
-from common.tasks import (
-    Authorization,
-    AuthorizeDeposit,
-    AuthorizeTransfer,
-    Destination,
-    FindUser,
-    FoundUser,
-    Party,
-)
+from common.errors import Problem
+from common.events import Actor
+from common.tasks import Authorization, AuthorizeDeposit, AuthorizeTransfer, Destination, FindUser, Party
 
 from functions.accounts.domain.accounts import is_user_account
 from functions.accounts.domain.banks import BANKS
@@ -45,24 +37,26 @@ class _Refused(Exception):
 
 
 class Authorizer:
-    """Authorizes transfers and deposits."""
+    """Authorizes transfers and deposits.
+
+    `learn` finds a user whom the directory lacks; `check_pin` raises Problem.
+    """
 
     def __init__(
         self,
         store: FactStore,
-        enter: Callable[[Payee], None],
-        find_user: Callable[[FindUser], FoundUser],
-        clock: Clock,
+        learn: Callable[[FindUser], Payee | None],
+        check_pin: Callable[[str, str | None, Actor], None],
     ) -> None:
         self._store = store
-        self._enter = enter
-        self._find_user = find_user
-        self._clock = clock
+        self._learn = learn
+        self._check_pin = check_pin
 
     def transfer(self, ask: AuthorizeTransfer) -> Authorization:
         """Both parties of a transfer, or why it may not be.
 
-        Codes: `not_found` (source account), then `same_account`, `payee_not_found`, `currency_mismatch`.
+        Codes: `not_found` (source account), then `pin_required`, `invalid_pin`, `pin_locked`, then `same_account`,
+        `payee_not_found`, `currency_mismatch`. Raises Problem `unavailable` where the PIN kept being tried meanwhile.
         """
         try:
             return self._transfer(ask)
@@ -93,6 +87,8 @@ class Authorizer:
             payees=[ask.caller_id, *([named] if named else [])],
         )
         source_id = _source(ask, facts)
+        facts = self._look_further(ask, source_id, facts)
+        self._check_source(ask, source_id, facts)
         account_id, payee = (
             self._payee_of_account(to.account_id, facts)
             if to.account_id
@@ -141,20 +137,44 @@ class Authorizer:
         destination = Party("account", account.id, ask.caller_id, name)
         return Authorization("authorized", source=source, destination=destination, last4=last4)
 
+    def _look_further(self, ask: AuthorizeTransfer, source_id: str, facts: Facts) -> Facts:
+        """The facts with those that only the first ones name, in one more read, or in none."""
+        to = ask.destination
+        destination = facts.accounts.get(to.account_id or "")
+        listed = facts.payees.get(to.email or to.phone or "")
+        accounts = [source_id] if source_id not in facts.accounts else []
+        # One's own name was read with the rest.
+        payees = [destination.owner_id] if destination and destination.owner_id not in facts.payees else []
+        defaults = [(listed.user_id, ask.currency)] if listed else []
+        if not (accounts or payees or defaults):
+            return facts
+        return facts.joined(self._store.look_up(accounts=accounts, payees=payees, defaults=defaults))
+
+    def _check_source(self, ask: AuthorizeTransfer, source_id: str, facts: Facts) -> None:
+        if not facts.accounts[source_id].is_open_for(ask.caller_id):
+            # A default that was closed since it was read.
+            raise _Refused("not_found")
+        if not facts.accounts[source_id].pin_set:
+            return
+        try:
+            self._check_pin(source_id, ask.pin, ask.actor)
+        except Problem as problem:
+            if problem.kind.status != 422:
+                raise
+            raise _Refused(problem.code) from problem
+
     def _payee_of_account(self, account_id: str, facts: Facts) -> tuple[str, Payee]:
         account = facts.accounts.get(account_id)
         if account is None or not account.is_open:
             raise _Refused("payee_not_found")
         owner_id = account.owner_id
-        # One's own name was read with the rest; anyone else's takes a second read.
-        known = facts if owner_id in facts.payees else self._store.look_up(payees=[owner_id])
-        return account_id, _payable(known.payees.get(owner_id) or self._learn(FindUser(user_id=owner_id)))
+        return account_id, _payable(facts.payees.get(owner_id) or self._learn(FindUser(user_id=owner_id)))
 
     def _payee_by_name(self, to: Destination, currency: str, facts: Facts) -> tuple[str, Payee]:
         listed = facts.payees.get(to.email or to.phone or to.user_id or "")
         payee = _payable(listed or self._learn(FindUser(user_id=to.user_id, email=to.email, phone=to.phone)))
         account = (payee.user_id, currency)
-        known = facts if to.user_id or account in facts.defaults else self._store.look_up(defaults=[account])
+        known = facts if listed or to.user_id else self._store.look_up(defaults=[account])
         if account not in known.defaults:
             raise _Refused("payee_not_found")
         return known.defaults[account], payee
@@ -164,16 +184,6 @@ class Authorizer:
         if caller is None:
             raise _Refused("not_found")
         return caller
-
-    def _learn(self, ask: FindUser) -> Payee | None:
-        # Taken before asking: an alias that moves meanwhile is claimed later than this, and that claim holds.
-        at = timestamp(self._clock())
-        found = self._find_user(ask)
-        if found.outcome == "not_found":
-            return None
-        payee = Payee.of(asdict(found), found.sequence, at)
-        self._enter(payee)
-        return payee
 
 
 def _source(ask: AuthorizeTransfer, facts: Facts) -> str:

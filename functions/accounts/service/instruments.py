@@ -9,8 +9,10 @@ from common.errors import Problem, invalid
 from common.http.lists import Page, take
 from common.idempotency import Answer, Idempotency, render
 
-from functions.accounts.domain.instruments import BankAccount, Card, brand_of, has_expired
+from functions.accounts.domain.instruments import BankAccount, Card, Instrument, Kind, brand_of, has_expired
 from functions.accounts.models.instruments import BankAccountResource, CardResource, LinkBankAccount, LinkCard
+
+_A_LOT = 100
 
 Digest = Callable[[str, str], str]
 """The keyed digest of a value (second) for a purpose (first): `common.idempotency.digest` with its key."""
@@ -22,34 +24,23 @@ class InstrumentStore(Protocol):
     def answer_of(self, key: Idempotency) -> Answer | None:
         """What was answered under a key. Raises Problem `idempotency_key_reused`."""
 
-    def add_card(
-        self, user_id: str, card: Card, fingerprint: str, key: Idempotency | None, answer: Answer
+    def add(
+        self, user_id: str, instrument: Instrument, fingerprint: str, key: Idempotency | None, answer: Answer
     ) -> Answer | None:
-        """Links a card and keeps `answer` under `key`.
+        """Links an instrument and keeps `answer` under `key`.
 
-        Answers what stands: `answer`, or what the key was answered before; None, and nothing is written, where the
-        card is linked already. Raises Problem `idempotency_key_reused`.
+        Answers what stands: `answer`, or what the key was answered before; None, and nothing is written, where it is a
+        card that is linked already, or the user leaves. Raises Problem `idempotency_key_reused`.
         """
 
-    def cards(self, user_id: str, before: str | None, limit: int) -> list[Card]:
-        """At most `limit` cards of a user, newest first, beginning after the id `before`."""
+    def listed(self, kind: Kind, user_id: str, before: str | None, limit: int) -> list[Instrument]:
+        """At most `limit` instruments of a user's, newest first, beginning after the id `before`."""
 
-    def remove_card(self, user_id: str, card_id: str) -> bool:
-        """Unlinks a card; False where it is not the user's."""
+    def remove(self, kind: Kind, user_id: str, instrument_id: str) -> bool:
+        """Unlinks an instrument; False where it is not the user's."""
 
-    def add_bank_account(
-        self, user_id: str, account: BankAccount, fingerprint: str, key: Idempotency | None, answer: Answer
-    ) -> Answer:
-        """Links a bank account and keeps `answer` under `key`.
-
-        Answers what stands: `answer`, or what the key was answered before. Raises Problem `idempotency_key_reused`.
-        """
-
-    def bank_accounts(self, user_id: str, before: str | None, limit: int) -> list[BankAccount]:
-        """At most `limit` bank accounts of a user, newest first, beginning after the id `before`."""
-
-    def remove_bank_account(self, user_id: str, bank_account_id: str) -> bool:
-        """Unlinks a bank account; False where it is not the user's."""
+    def is_barred(self, user_id: str) -> bool:
+        """Whether nothing is linked for a user any more."""
 
 
 class Linked(NamedTuple):
@@ -74,7 +65,7 @@ class Instruments:
         """Links a card.
 
         Raises Problem `validation_failed` for a card past its month, `card_already_linked` where anyone has linked it,
-        `idempotency_key_reused`.
+        `unauthenticated` where the user leaves, `idempotency_key_reused`.
         """
         now = self._clock()
         if has_expired(wanted.exp_month, wanted.exp_year, now):
@@ -92,24 +83,13 @@ class Instruments:
             holder_name=wanted.holder_name,
             created_at=timestamp(now),
         )
-        answer = Answer(201, render(CardResource.of(card)), location=f"/v1/cards/{card.id}")
-        standing = self._store.add_card(user_id, card, self._digest("card", wanted.number), key, answer)
-        if standing is None:
-            raise Problem("card_already_linked")
-        return Linked(standing, replayed=standing != answer)
-
-    def cards(self, user_id: str, after: str | None, limit: int) -> Page:
-        """A page of a user's cards, newest first; positions are card ids."""
-        cards = self._store.cards(user_id, after, limit + 1)
-        return take(((card.id, CardResource.of(card)) for card in cards), limit)
-
-    def unlink_card(self, user_id: str, card_id: str) -> None:
-        """Unlinks a card, so that anyone may link it again. Raises Problem `not_found`."""
-        if not self._store.remove_card(user_id, card_id):
-            raise Problem("not_found")
+        return self._link(user_id, card, "/v1/cards", self._digest("card", wanted.number), key)
 
     def link_bank_account(self, user_id: str, wanted: LinkBankAccount, key: Idempotency | None) -> Linked:
-        """Links a bank account. Raises Problem `idempotency_key_reused`."""
+        """Links a bank account.
+
+        Raises Problem `unauthenticated` where the user leaves, `idempotency_key_reused`.
+        """
         now = self._clock()
         account = BankAccount(
             id=self._new_id("bka", now),
@@ -118,16 +98,36 @@ class Instruments:
             holder_name=wanted.holder_name,
             created_at=timestamp(now),
         )
-        answer = Answer(201, render(BankAccountResource.of(account)), location=f"/v1/bank-accounts/{account.id}")
-        standing = self._store.add_bank_account(user_id, account, self._digest("iban", wanted.iban), key, answer)
+        return self._link(user_id, account, "/v1/bank-accounts", self._digest("iban", wanted.iban), key)
+
+    def page(self, kind: Kind, user_id: str, after: str | None, limit: int) -> Page:
+        """A page of a user's cards or bank accounts, newest first; positions are their ids."""
+        found = self._store.listed(kind, user_id, after, limit + 1)
+        return take(((each.id, _shown(each)) for each in found), limit)
+
+    def unlink(self, kind: Kind, user_id: str, instrument_id: str) -> None:
+        """Unlinks a card, so that anyone may link it again, or a bank account. Raises Problem `not_found`."""
+        if not self._store.remove(kind, user_id, instrument_id):
+            raise Problem("not_found")
+
+    def forget(self, user_id: str) -> None:
+        """Unlinks everything of somebody who has left."""
+        for kind in (Card, BankAccount):
+            last = None
+            while found := self._store.listed(kind, user_id, last, _A_LOT):
+                for each in found:
+                    self._store.remove(kind, user_id, each.id)
+                last = found[-1].id
+
+    def _link(
+        self, user_id: str, instrument: Instrument, path: str, fingerprint: str, key: Idempotency | None
+    ) -> Linked:
+        answer = Answer(201, render(_shown(instrument)), location=f"{path}/{instrument.id}")
+        standing = self._store.add(user_id, instrument, fingerprint, key, answer)
+        if standing is None:
+            raise Problem("unauthenticated" if self._store.is_barred(user_id) else "card_already_linked")
         return Linked(standing, replayed=standing != answer)
 
-    def bank_accounts(self, user_id: str, after: str | None, limit: int) -> Page:
-        """A page of a user's bank accounts, newest first; positions are bank account ids."""
-        accounts = self._store.bank_accounts(user_id, after, limit + 1)
-        return take(((account.id, BankAccountResource.of(account)) for account in accounts), limit)
 
-    def unlink_bank_account(self, user_id: str, bank_account_id: str) -> None:
-        """Unlinks a bank account. Raises Problem `not_found`."""
-        if not self._store.remove_bank_account(user_id, bank_account_id):
-            raise Problem("not_found")
+def _shown(instrument: Instrument) -> CardResource | BankAccountResource:
+    return CardResource.of(instrument) if isinstance(instrument, Card) else BankAccountResource.of(instrument)

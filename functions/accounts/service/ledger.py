@@ -1,19 +1,21 @@
 """The ledger's use cases. Each step has one effect and one answer, however often and in whatever order it is asked."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain, islice
-from typing import Literal, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from common.clock import Clock, timestamp
-from common.errors import Problem
 from common.tasks import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
 
-from functions.accounts.domain import holds, ledger, pages
+from functions.accounts.domain import holds, ledger
 from functions.accounts.domain.holds import Hold, HoldChange
-from functions.accounts.domain.ledger import Head, Line, Marker, Posting
-from functions.accounts.domain.pages import Page, PageLine, SystemHead
+from functions.accounts.domain.ledger import Head, Marker, Posting
 
 _ATTEMPTS = 8
+_LAPSED_A_SHARD = 100
+# A credit of a hot account stands on no condition, so what it was read to be may as well be a little older: read each
+# time, its head would be one hot item again. Closing waits much longer than this after an account was hot.
+_HOT_FOR = timedelta(seconds=5)
 
 AnswerT = TypeVar("AnswerT")
 
@@ -43,53 +45,40 @@ class Store(Protocol):
     def resolve_hold(self, change: HoldChange) -> Hold | None:
         """Resolves an open hold once: answers it as it stands now, None where an account moved on since it was read."""
 
-    def lines(
-        self,
-        account_id: str,
-        *,
-        since: str | None,
-        until: str | None,
-        direction: Literal["debit", "credit"] | None,
-        position: str | None,
-        limit: int,
-    ) -> Iterator[tuple[str, Line]]:
-        """Lines that changed the posted balance, newest first, lazily, each with its position."""
-
-    def owner_of(self, account_id: str) -> str | None:
-        """Whose account this is; None where there is none, or where it is the platform's own."""
-
-    def system_head(self, account_id: str) -> SystemHead | None:
-        """A system account's folded balance; None before its first fold."""
-
-    def inbox(self, account_id: str, shard: int) -> Iterator[PageLine]:
-        """What waits in one shard of an inbox, lazily."""
-
-    def last_page(self, account_id: str) -> Page:
-        """The newest page of a system account that has one."""
-
-    def add_page(self, head: SystemHead, page: Page) -> bool:
-        """Books a page, unless the account moved on since `head` was read."""
-
-    def clear_inbox(self, page: Page) -> None:
-        """Removes what a booked page holds from the inbox, and only then notes that none of it is left there."""
+    def lapsing(self, now: str, limit: int) -> Iterator[str]:
+        """The transfers whose open holds are past their time, at most `limit` a shard; resolved ones may linger."""
 
 
 class Ledger:
-    """Moves money between accounts. `pause` waits, with jitter and longer with each attempt, before the next one."""
+    """Moves money between accounts.
 
-    def __init__(self, store: Store, now: Clock, pause: Callable[[int], None]) -> None:
+    `pause` waits, with jitter and longer with each attempt, before the next one. `fold` books what waits in an
+    account's inbox, and may raise Busy.
+    """
+
+    def __init__(
+        self, store: Store, now: Clock, pause: Callable[[int], None], fold: Callable[[str], None]
+    ) -> None:  # fmt: skip
         self._store = store
         self._now = now
         self._pause = pause
+        self._fold = fold
+        self._hot: dict[str, tuple[datetime, Head]] = {}
 
     def post(self, request: Post) -> PostOutcome:
         """Moves money, once. A rule's no is an outcome; raises ValueError for what no caller may ask, and Busy."""
         ledger.check_post(request)
-        accounts = _ordinary(request.source_account_id, request.destination_account_id)
+        source, destination = request.source_account_id, request.destination_account_id
+        accounts = _ordinary(source, destination)
 
         def attempt() -> PostOutcome | None:
-            marker, heads = self._store.posting(request.transfer_id, request.step, accounts)
-            marker = marker or self._store.record(ledger.plan_post(request, heads, self._time()))
+            hot = self._lately_hot(destination)
+            unread = [account_id for account_id in accounts if account_id not in hot]
+            marker, heads = self._store.posting(request.transfer_id, request.step, unread)
+            if marker is None:
+                self._remember(heads.get(destination))
+                heads |= hot | self._folded(heads.get(source), request.amount)
+                marker = self._store.record(ledger.plan_post(request, heads, self._time()))
             return marker.answer if marker else None
 
         return self._persist(attempt)
@@ -110,13 +99,15 @@ class Ledger:
 
         def attempt() -> HoldOutcome | None:
             hold, heads = self._store.holding(request.transfer_id, [request.account_id])
-            hold = hold or self._store.open_hold(holds.plan_reserve(request, heads, self._time()))
+            if hold is None:
+                heads |= self._folded(heads.get(request.account_id), request.amount)
+                hold = self._store.open_hold(holds.plan_reserve(request, heads, self._time()))
             return hold.answer if hold else None
 
         return self._persist(attempt)
 
     def settle(self, request: Settle) -> HoldOutcome:
-        """Pays an open hold, in full or in part, and releases the rest.
+        """Pays an open hold, in full or in part, and releases the rest; one that is past its time lapses instead.
 
         A destination that can't be paid is `declined` and leaves the hold open. Raises ValueError for what no caller
         may ask, and Busy.
@@ -128,9 +119,12 @@ class Ledger:
                 return HoldOutcome("not_found")
             if hold.status != "open":
                 return hold.answer
+            now = self._time()
+            if hold.is_past(now):
+                return self._give_back(hold, now)
             holds.check_settle(request, hold)
             heads = self._store.heads(_ordinary(hold.account_id, request.destination_account_id))
-            change = holds.plan_settle(request, hold, heads, self._time())
+            change = holds.plan_settle(request, hold, heads, now)
             if isinstance(change, str):
                 return HoldOutcome("declined", change)
             resolved = self._store.resolve_hold(change)
@@ -139,69 +133,57 @@ class Ledger:
         return self._persist(attempt)
 
     def release(self, request: Release) -> HoldOutcome:
-        """Gives an open hold back. One that is not there yet will never hold anything. Raises Busy."""
+        """Gives an open hold back: released, or lapsed where its time is over.
+
+        One that is not there yet will never hold anything. Raises Busy.
+        """
 
         def attempt() -> HoldOutcome | None:
             hold, _ = self._store.holding(request.transfer_id)
             hold = hold or self._store.open_hold(holds.plan_early_release(request.transfer_id, self._time()))
             assert hold is not None  # an early release touches no account that could move on
-            if hold.status != "open":
-                return hold.answer
-            heads = self._store.heads([hold.account_id])
-            resolved = self._store.resolve_hold(holds.plan_release(hold, heads, self._time()))
-            return resolved.answer if resolved else None
+            return hold.answer if hold.status != "open" else self._give_back(hold, self._time())
 
         return self._persist(attempt)
 
-    def fold(self, account_id: str, shards: Collection[int]) -> None:
-        """Books what waits in these shards of a system account's inbox, page by page, each entry once.
+    def lapsing(self) -> Iterator[str]:
+        """The transfers whose holds' time is over, a bounded lot; what is left, or fails, is found again."""
+        return self._store.lapsing(self._time(), _LAPSED_A_SHARD)
 
-        What an earlier folder left half done is finished first. Raises Busy where others kept folding the account.
-        """
+    def lapse(self, transfer_id: str) -> HoldOutcome:
+        """Gives an open hold back whose time is over; answers what became of any other. Raises Busy."""
 
-        def attempt() -> bool | None:
-            # The head is read before the inbox: an entry that a page holds already is then either gone from the inbox,
-            # or the head has moved on and refuses the next page.
-            head = self._store.system_head(account_id) or pages.new_system_head(account_id)
-            if head.clean < head.fold:
-                self._store.clear_inbox(self._store.last_page(account_id))
-                return False
-            waiting = chain.from_iterable(self._store.inbox(account_id, shard) for shard in shards)
-            lines = list(islice(waiting, pages.PAGE_LINES))
-            if not lines:
-                return True
-            page = pages.plan_page(head, lines, self._time())
-            if not self._store.add_page(head, page):
-                return None
-            self._store.clear_inbox(page)
-            return len(lines) < pages.PAGE_LINES
+        def attempt() -> HoldOutcome | None:
+            hold, _ = self._store.holding(transfer_id)
+            if hold is None:
+                return HoldOutcome("not_found")
+            now = self._time()
+            if hold.status != "open" or not hold.is_past(now):
+                return hold.answer
+            return self._give_back(hold, now)
 
-        while not self._persist(attempt):
-            pass
+        return self._persist(attempt)
 
-    def entries(
-        self,
-        account_id: str,
-        caller_id: str,
-        *,
-        is_admin: bool,
-        since: str | None = None,
-        until: str | None = None,
-        direction: Literal["debit", "credit"] | None = None,
-        position: str | None = None,
-        limit: int,
-    ) -> Iterator[tuple[str, Line]]:
-        """An account's entries, newest first, lazily, each with its position: from `since` on and before `until`.
+    def _folded(self, head: Head | None, amount: int) -> dict[str, Head]:
+        """An account with an inbox that is short of `amount`, with what waited in it; nothing for any other."""
+        if head is None or not head.has_inbox or head.available >= amount:
+            return {}
+        self._fold(head.account_id)
+        return self._store.heads([head.account_id])
 
-        `position` is that of the entry before the first; a reader takes `limit` of them and looks at one more. Raises
-        Problem `not_found` for an account that is neither the caller's nor, to an admin, anyone's.
-        """
-        owner_id = self._store.owner_of(account_id)
-        if owner_id is None or not (is_admin or owner_id == caller_id):
-            raise Problem("not_found")
-        return self._store.lines(
-            account_id, since=since, until=until, direction=direction, position=position, limit=limit
-        )  # fmt: skip
+    def _lately_hot(self, account_id: str) -> dict[str, Head]:
+        """A payee that was hot when it was read, if that was a moment ago; nothing for any other."""
+        read_at, head = self._hot.get(account_id, (None, None))
+        return {account_id: head} if head and read_at and self._now() - read_at < _HOT_FOR else {}
+
+    def _remember(self, payee: Head | None) -> None:
+        if payee and payee.hot:
+            self._hot[payee.account_id] = self._now(), payee
+
+    def _give_back(self, hold: Hold, now: str) -> HoldOutcome | None:
+        heads = self._store.heads([hold.account_id])
+        resolved = self._store.resolve_hold(holds.plan_release(hold, heads, now))
+        return resolved.answer if resolved else None
 
     def _persist(self, attempt: Callable[[], AnswerT | None]) -> AnswerT:
         """What `attempt` answers once the accounts stood still for it; None asks for another try."""

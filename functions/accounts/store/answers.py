@@ -24,7 +24,7 @@ def write_once(
     Answers what stands: `answer`, or what the key was answered before; None, and nothing is written, where another
     condition failed. Raises Problem `idempotency_key_reused`, and Contended.
     """
-    kept = [_put(key, answer)] if key else []
+    kept = [kept_answer(key, answer)] if key else []
     for _ in range(_TRIES):
         try:
             table.transact([new, *others, *kept])
@@ -43,7 +43,8 @@ def write_once(
     raise Contended
 
 
-def _put(key: Idempotency, answer: Answer) -> Put:
+def kept_answer(key: Idempotency, answer: Answer) -> Put:
+    """Keeps an answer under a key that was not used yet."""
     pk, sk = keys.answer(key.scope)
     item = {
         "pk": pk,

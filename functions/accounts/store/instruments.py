@@ -1,11 +1,12 @@
 """Cards and bank accounts in the accounts table."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
-from common.dynamo import ABSENT, PRESENT, Cancelled, ConditionFailed, Delete, Item, Key, Put, Table
+from common.dynamo import ABSENT, PRESENT, Cancelled, Check, Delete, Item, Key, Put, Table, Write
 from common.idempotency import Answer, Idempotency
 
-from functions.accounts.domain.instruments import BankAccount, Card
+from functions.accounts.domain.instruments import BankAccount, Card, Instrument, Kind
 from functions.accounts.store import keys
 from functions.accounts.store.answers import earlier_answer, write_once
 from functions.accounts.store.items import bank_account_of, card_of
@@ -22,52 +23,48 @@ class InstrumentTable:
         """What was answered under a key. Raises Problem `idempotency_key_reused`."""
         return earlier_answer(self._table, key)
 
-    def add_card(
-        self, user_id: str, card: Card, fingerprint: str, key: Idempotency | None, answer: Answer
+    def add(
+        self, user_id: str, instrument: Instrument, fingerprint: str, key: Idempotency | None, answer: Answer
     ) -> Answer | None:
-        """Links a card and keeps `answer` under `key`; see `InstrumentStore.add_card`."""
-        owner = _item(keys.fingerprint(fingerprint), {"user_id": user_id, "card_id": card.id})
-        item = _item(keys.card(user_id, card.id), {**asdict(card), "fingerprint": fingerprint})
-        return write_once(self._table, Put(owner, ABSENT), [Put(item, ABSENT)], key, answer)
+        """Links an instrument and keeps `answer` under `key`; see `InstrumentStore.add`."""
+        pk, sk = _key(type(instrument), user_id, instrument.id)
+        new = Put({"pk": pk, "sk": sk, **asdict(instrument), "fingerprint": fingerprint}, ABSENT)
+        others: list[Write] = [Check(keys.tombstone(user_id), ABSENT)]
+        if isinstance(instrument, Card):
+            pk, sk = keys.fingerprint(fingerprint)
+            others.append(Put({"pk": pk, "sk": sk, "user_id": user_id, "card_id": instrument.id}, ABSENT))
+        return write_once(self._table, new, others, key, answer)
 
-    def cards(self, user_id: str, before: str | None, limit: int) -> list[Card]:
-        """At most `limit` cards of a user, newest first, beginning after the id `before`."""
-        return [card_of(item) for item in newest(self._table, keys.user(user_id), keys.CARD, before, limit)]
+    def listed(self, kind: Kind, user_id: str, before: str | None, limit: int) -> list[Instrument]:
+        """At most `limit` instruments of a user's, newest first, beginning after the id `before`."""
+        prefix, read = _KINDS[kind]
+        return [read(item) for item in newest(self._table, keys.user(user_id), prefix, before, limit)]
 
-    def remove_card(self, user_id: str, card_id: str) -> bool:
-        """Unlinks a card; False where it is not the user's."""
-        item = self._table.get(keys.card(user_id, card_id))
+    def remove(self, kind: Kind, user_id: str, instrument_id: str) -> bool:
+        """Unlinks an instrument; False where it is not the user's."""
+        key = _key(kind, user_id, instrument_id)
+        item = self._table.get(key)
         if item is None:
             return False
-        owner = Delete(keys.fingerprint(item["fingerprint"]), [("card_id", "=", card_id)])
+        writes: list[Write] = [Delete(key, PRESENT)]
+        if kind is Card:
+            writes.append(Delete(keys.fingerprint(item["fingerprint"]), [("card_id", "=", instrument_id)]))
         try:
-            self._table.transact([Delete(keys.card(user_id, card_id), PRESENT), owner])
+            self._table.transact(writes)
         except Cancelled:
             return False
         return True
 
-    def add_bank_account(
-        self, user_id: str, account: BankAccount, fingerprint: str, key: Idempotency | None, answer: Answer
-    ) -> Answer:
-        """Links a bank account and keeps `answer` under `key`; see `InstrumentStore.add_bank_account`."""
-        item = _item(keys.bank_account(user_id, account.id), {**asdict(account), "fingerprint": fingerprint})
-        standing = write_once(self._table, Put(item, ABSENT), [], key, answer)
-        assert standing is not None  # Only the key could refuse, and that has an answer.
-        return standing
-
-    def bank_accounts(self, user_id: str, before: str | None, limit: int) -> list[BankAccount]:
-        """At most `limit` bank accounts of a user, newest first, beginning after the id `before`."""
-        items = newest(self._table, keys.user(user_id), keys.BANK_ACCOUNT, before, limit)
-        return [bank_account_of(item) for item in items]
-
-    def remove_bank_account(self, user_id: str, bank_account_id: str) -> bool:
-        """Unlinks a bank account; False where it is not the user's."""
-        try:
-            self._table.delete(keys.bank_account(user_id, bank_account_id), PRESENT)
-        except ConditionFailed:
-            return False
-        return True
+    def is_barred(self, user_id: str) -> bool:
+        """Whether nothing is linked for a user any more."""
+        return self._table.get(keys.tombstone(user_id)) is not None
 
 
-def _item(key: Key, attributes: Item) -> Item:
-    return {"pk": key[0], "sk": key[1], **attributes}
+_KINDS: dict[Kind, tuple[str, Callable[[Item], Instrument]]] = {
+    Card: (keys.CARD, card_of),
+    BankAccount: (keys.BANK_ACCOUNT, bank_account_of),
+}
+
+
+def _key(kind: Kind, user_id: str, instrument_id: str) -> Key:
+    return keys.user(user_id), _KINDS[kind][0] + instrument_id

@@ -1,9 +1,13 @@
 """Items as the rest of the room knows them."""
 
+import json
+import zlib
+
 from common.dynamo import Item
 
 from functions.accounts.domain.accounts import Account
 from functions.accounts.domain.instruments import BankAccount, Card
+from functions.accounts.domain.pages import Page, PageLine
 from functions.accounts.domain.payees import Payee
 
 
@@ -21,6 +25,13 @@ def account_of(head: Item) -> Account:
         available=head["available"],
         credit_limit=head["credit_limit"],
         created_at=head["created_at"],
+        version=head["version"],
+        changes=head.get("changes", 0),
+        line_at=head["line_at"],
+        low_balance_alert=head.get("low_balance_alert"),
+        pin_set=head.get("pin_set", False),
+        hot=head.get("hot", False),
+        hot_until=head.get("hot_until"),
     )
 
 
@@ -59,4 +70,21 @@ def payee_of(item: Item) -> Payee:
         email=item["email"],
         phone=item["phone"],
         at=item["at"],
+    )
+
+
+def page_of(item: Item) -> Page:
+    """The page that an item describes."""
+    return Page(
+        account_id=item["account_id"],
+        currency=item["currency"],
+        page=item["page"],
+        at=item["at"],
+        opening_version=item["opening_version"],
+        opening_posted=item["opening_posted"],
+        version=item["version"],
+        posted=item["posted"],
+        held=item["held"],
+        credit_limit=item.get("credit_limit", 0),
+        lines=tuple(PageLine(**line) for line in json.loads(zlib.decompress(item["lines"]))),
     )

@@ -1,21 +1,16 @@
-"""The ledger's items: heads, journal lines, markers, holds, inboxes and pages (docs/data.md)."""
+"""The ledger's items: heads, journal lines, markers, holds, and what goes to inboxes (docs/data.md)."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from itertools import islice
+from typing import Any
 
-from common.dynamo import ABSENT, Cancelled, ConditionFailed, Item, Key, Put, Table, Update, Where, Write
+from common.dynamo import ABSENT, Cancelled, ConditionFailed, Item, Key, Put, Table, Update, Write
+from common.events import OUTBOX, outbox
 
-from functions.accounts.domain.holds import Hold, HoldChange
-from functions.accounts.domain.ledger import Booking, Head, InboxEntry, Leg, Line, Marker, Posting
-from functions.accounts.domain.pages import Page, PageLine, SystemHead
-
-_DIRECTIONS: dict[str | None, Where] = {
-    "debit": (("posted_change", "<", 0),),
-    "credit": (("posted_change", ">", 0),),
-    None: (("posted_change", "<>", 0),),
-}
-# A filter that drops many lines should not make a round trip for each few that it leaves.
-_FILTERED_PAGE = 200
+from functions.accounts.domain.holds import LAPSE_SHARDS, Hold, HoldChange
+from functions.accounts.domain.ledger import Booking, Head, InboxEntry, Leg, LimitNotice, Line, Marker, Posting
+from functions.accounts.store import keys
+from functions.accounts.store.heads import as_read, counters, head_of, notes
 
 
 class LedgerStore:
@@ -26,27 +21,27 @@ class LedgerStore:
 
     def posting(self, transfer_id: str, step: str, accounts: Iterable[str]) -> tuple[Marker | None, dict[str, Head]]:
         """A step's marker, where there is one, and those of `accounts` that exist."""
-        key = _step_key(transfer_id, step)
-        found = self._table.batch_get([key, *map(_head_key, accounts)])
+        key = keys.step(transfer_id, step)
+        found = self._table.batch_get([key, *map(keys.head, accounts)])
         marker = found.pop(key, None)
         return (_marker(marker) if marker else None), _heads(found)
 
     def holding(self, transfer_id: str, accounts: Iterable[str] = ()) -> tuple[Hold | None, dict[str, Head]]:
         """The hold of a transfer, where there is one, and those of `accounts` that exist."""
-        key = _step_key(transfer_id, "hold")
-        found = self._table.batch_get([key, *map(_head_key, accounts)])
+        key = keys.step(transfer_id, "hold")
+        found = self._table.batch_get([key, *map(keys.head, accounts)])
         hold = found.pop(key, None)
         return (_hold(hold) if hold else None), _heads(found)
 
     def heads(self, accounts: Iterable[str]) -> dict[str, Head]:
         """Those of `accounts` that exist."""
-        return _heads(self._table.batch_get(map(_head_key, accounts)))
+        return _heads(self._table.batch_get(map(keys.head, accounts)))
 
     def record(self, posting: Posting) -> Marker | None:
         """Writes a step once: answers its marker as it stands now, None where an account moved on since it was read."""
         marker = posting.marker
         item: Item = {
-            **_keyed(_step_key(marker.transfer_id, marker.step)),
+            **keys.keyed(keys.step(marker.transfer_id, marker.step)),
             "transfer_id": marker.transfer_id,
             "step": marker.step,
             "outcome": marker.outcome,
@@ -55,142 +50,34 @@ class LedgerStore:
             "currency": marker.currency,
             "legs": [{"account_id": account_id, "change": change} for account_id, change in marker.legs],
         }
-        stands = self._commit(Put(item, ABSENT), posting.legs)
+        stands = self._commit(Put(item | _outbox(posting), ABSENT), posting)
         return _marker(stands) if stands else None
 
     def open_hold(self, change: HoldChange) -> Hold | None:
         """Writes a hold once: answers it as it stands now, None where its account moved on since it was read."""
-        stands = self._commit(Put(_hold_item(change.hold), ABSENT), change.legs)
+        stands = self._commit(Put(_hold_item(change.hold) | _outbox(change), ABSENT), change)
         return _hold(stands) if stands else None
 
     def resolve_hold(self, change: HoldChange) -> Hold | None:
         """Resolves an open hold once: answers it as it stands now, None where an account moved on since it was read."""
-        stands = self._commit(Put(_hold_item(change.hold), (("status", "=", "open"),)), change.legs)
+        stands = self._commit(Put(_hold_item(change.hold), (("status", "=", "open"),)), change)
         return _hold(stands) if stands else None
 
-    def lines(
-        self,
-        account_id: str,
-        *,
-        since: str | None,
-        until: str | None,
-        direction: Literal["debit", "credit"] | None,
-        position: str | None,
-        limit: int,
-    ) -> Iterator[tuple[str, Line]]:
-        """Lines that changed the posted balance, newest first, lazily, each with its position.
+    def lapsing(self, now: str, limit: int) -> Iterator[str]:
+        """The transfers whose open holds are past their time, at most `limit` a shard; resolved ones may linger."""
+        for shard in range(LAPSE_SHARDS):
+            rows = self._table.query(
+                f"{shard:02}", before=now, index=("lapses", "lapse_shard", "lapse_at"), limit=limit
+            )
+            for row in islice(rows, limit):
+                yield row["pk"].removeprefix("S#")
 
-        `since` is inclusive, `until` exclusive; `position` is that of the line before the first.
-        """
-        low = since or " "
-        high = min(bound for bound in (position, until, "~") if bound is not None)
-        if low > high:
-            return
-        items = self._table.query(
-            f"E#{account_id}",
-            between=(low, high),
-            limit=_FILTERED_PAGE if direction else limit + 1,
-            descending=True,
-            where=_DIRECTIONS[direction],
-        )
-        for item in items:
-            if item["sk"] != position:
-                yield item["sk"], _line(item)
-
-    def owner_of(self, account_id: str) -> str | None:
-        """Whose account this is; None where there is none, or where it is the platform's own."""
-        head = self._table.get(_head_key(account_id))
-        return head.get("owner_id") if head else None
-
-    def system_head(self, account_id: str) -> SystemHead | None:
-        """A system account's folded balance; None before its first fold."""
-        head = self._table.get(_head_key(account_id))
-        if head is None:
-            return None
-        return SystemHead(
-            account_id=account_id,
-            currency=head["currency"],
-            posted=head["posted"],
-            version=head["version"],
-            line_at=head["line_at"],
-            fold=head["fold"],
-            clean=head["clean"],
-        )
-
-    def inbox(self, account_id: str, shard: int) -> Iterator[PageLine]:
-        """What waits in one shard of an inbox, lazily."""
-        for item in self._table.query(_inbox_key(account_id, shard)):
-            yield PageLine(item["transfer_id"], item["step"], item["change"], item["at"], shard)
-
-    def last_page(self, account_id: str) -> Page:
-        """The newest page of a system account that has one."""
-        item = next(self._table.query(f"E#{account_id}", descending=True, limit=1))
-        return Page(
-            account_id=account_id,
-            page=item["page"],
-            at=item["sk"].partition("#")[0],
-            opening_version=item["opening_version"],
-            opening_posted=item["opening_posted"],
-            version=item["version"],
-            posted=item["posted"],
-            lines=tuple(PageLine(**line) for line in item["lines"]),
-        )
-
-    def add_page(self, head: SystemHead, page: Page) -> bool:
-        """Books a page, unless the account moved on since `head` was read."""
-        after: dict[str, Any] = {
-            "posted": page.posted,
-            "available": page.posted,
-            "version": page.version,
-            "line_at": page.at,
-            "fold": page.page,
-        }
-        booked: Write
-        if head.fold:
-            where = (("version", "=", head.version), ("fold", "=", head.fold), ("clean", "=", head.fold))
-            booked = Update(_head_key(head.account_id), set=after, where=where)
-        else:
-            fixed = {"account_id": head.account_id, "currency": head.currency, "held": 0, "clean": 0}
-            booked = Put({**_keyed(_head_key(head.account_id)), **fixed, **after}, ABSENT)
-        item: Item = {
-            **_keyed((f"E#{page.account_id}", _line_sk(page.at, page.version))),
-            "page": page.page,
-            "opening_version": page.opening_version,
-            "opening_posted": page.opening_posted,
-            "version": page.version,
-            "posted": page.posted,
-            "lines": [
-                {
-                    "transfer_id": line.transfer_id,
-                    "step": line.step,
-                    "change": line.change,
-                    "at": line.at,
-                    "shard": line.shard,
-                }
-                for line in page.lines
-            ],
-        }
-        try:
-            self._table.transact([booked, Put(item, ABSENT)])
-        except Cancelled:
-            return False
-        return True
-
-    def clear_inbox(self, page: Page) -> None:
-        """Removes what a booked page holds from the inbox, and only then notes that none of it is left there."""
-        self._table.batch_delete(
-            (_inbox_key(page.account_id, line.shard), f"{line.transfer_id}#{line.step}") for line in page.lines
-        )
-        where = (("fold", "=", page.page), ("clean", "=", page.page - 1))
-        try:
-            self._table.update(Update(_head_key(page.account_id), set={"clean": page.page}, where=where))
-        except ConditionFailed:
-            # Another folder has cleared the same page.
-            return
-
-    def _commit(self, first: Put, legs: Iterable[Leg]) -> Item | None:
-        """`first` and its legs or nothing; the item under its key as it stands now, None where only a leg refused."""
-        writes = [write for leg in legs for write in _leg_writes(leg)]
+    def _commit(self, first: Put, change: Posting | HoldChange) -> Item | None:
+        """`first` and what goes with it or nothing; the item under its key as it stands now, None where only an account
+        refused."""
+        writes = [write for leg in change.legs for write in _leg_writes(leg)]
+        if change.notice:
+            writes.append(_told(change.notice))
         try:
             if writes:
                 self._table.transact([first, *writes])
@@ -206,7 +93,7 @@ class LedgerStore:
 def _leg_writes(leg: Leg) -> list[Write]:
     if isinstance(leg, InboxEntry):
         entry: Item = {
-            **_keyed((_inbox_key(leg.account_id, leg.shard), f"{leg.transfer_id}#{leg.step}")),
+            **keys.keyed(keys.waiting(leg.account_id, leg.shard, leg.transfer_id, leg.step)),
             "account_id": leg.account_id,
             "transfer_id": leg.transfer_id,
             "step": leg.step,
@@ -216,7 +103,7 @@ def _leg_writes(leg: Leg) -> list[Write]:
             "description": leg.description,
         }
         return [Put(entry, ABSENT)]
-    return [_head_update(leg), Put(_line_item(leg.line), ABSENT)]
+    return [_head_update(leg), Put(line_item(leg.line), ABSENT)]
 
 
 def _head_update(leg: Booking) -> Update:
@@ -227,20 +114,51 @@ def _head_update(leg: Booking) -> Update:
         ("held", "=", head.held),
     ]
     if leg.available_change < 0:
-        where += [("status", "=", "active"), ("available", ">=", -leg.available_change)]
+        where += [
+            ("status", "=", "active"),
+            ("available", ">=", -leg.available_change),
+            ("daily_limit", "absent or >=", leg.spending.daily.spent),
+            ("weekly_limit", "absent or >=", leg.spending.weekly.spent),
+            as_read("low_balance_alert", head.low_balance_alert),
+        ]
     else:
         where.append(("status", "<>", "closed"))
+    if leg.events:
+        where.append(("changes", "absent or =", head.changes))
+    after = {"posted": line.posted, "held": line.held, "version": line.version, "line_at": line.at}
     return Update(
-        _head_key(head.account_id),
-        set={"posted": line.posted, "held": line.held, "version": line.version, "line_at": line.at},
+        keys.head(head.account_id),
+        set=after if leg.spending == head.spending else after | counters(leg.spending),
         add={"available": leg.available_change},
+        # What was told before is told: were it left here, each posting would wake the publisher for nothing.
+        remove=[OUTBOX],
         where=where,
     )
 
 
-def _line_item(line: Line) -> Item:
-    return {
-        **_keyed((f"E#{line.account_id}", _line_sk(line.at, line.version))),
+def _told(notice: LimitNotice) -> Update:
+    head = notice.head
+    return Update(
+        keys.head(head.account_id),
+        set=notes(notice.spending),
+        add={"changes": len(notice.events)},
+        remove=[OUTBOX],
+        where=[("version", "=", head.version), ("changes", "absent or =", head.changes)],
+    )
+
+
+def _outbox(change: Posting | HoldChange) -> dict[str, str]:
+    """What the change tells of, beside it: on the marker or hold, which has the room for it within its kilobyte."""
+    events = [event for leg in change.legs if isinstance(leg, Booking) for event in leg.events]
+    if change.notice:
+        events += change.notice.events
+    return outbox(*events) if events else {}
+
+
+def line_item(line: Line) -> Item:
+    """A journal line as it is kept."""
+    item: Item = {
+        **keys.keyed(keys.line(line.account_id, line.at, line.version)),
         "account_id": line.account_id,
         "version": line.version,
         "at": line.at,
@@ -254,11 +172,14 @@ def _line_item(line: Line) -> Item:
         "entry_id": line.entry_id,
         "description": line.description,
     }
+    if line.credit_limit:
+        item["credit_limit"] = line.credit_limit
+    return item
 
 
 def _hold_item(hold: Hold) -> Item:
     item: Item = {
-        **_keyed(_step_key(hold.transfer_id, "hold")),
+        **keys.keyed(keys.step(hold.transfer_id, "hold")),
         "transfer_id": hold.transfer_id,
         "account_id": hold.account_id,
         "amount": hold.amount,
@@ -267,6 +188,8 @@ def _hold_item(hold: Hold) -> Item:
         "at": hold.at,
         "description": hold.description,
     }
+    if hold.lapse_at and hold.status == "open":
+        item |= {"lapse_at": hold.lapse_at, "lapse_shard": hold.lapse_shard}
     if hold.code:
         item["code"] = hold.code
     if hold.resolved_at:
@@ -277,53 +200,18 @@ def _hold_item(hold: Hold) -> Item:
 
 
 def _hold(item: Item) -> Hold:
-    return Hold(**_unkeyed(item))
+    return Hold(**_plain(item, "lapse_shard"))
 
 
 def _marker(item: Item) -> Marker:
     legs = tuple((leg["account_id"], leg["change"]) for leg in item["legs"])
-    return Marker(**{**_unkeyed(item), "legs": legs})
-
-
-def _line(item: Item) -> Line:
-    return Line(**_unkeyed(item))
+    return Marker(**{**_plain(item), "legs": legs})
 
 
 def _heads(items: dict[Key, Item]) -> dict[str, Head]:
-    return {
-        item["account_id"]: Head(
-            account_id=item["account_id"],
-            currency=item["currency"],
-            status=item["status"],
-            posted=item["posted"],
-            held=item["held"],
-            available=item["available"],
-            version=item["version"],
-            line_at=item["line_at"],
-        )
-        for item in items.values()
-    }
+    return {item["account_id"]: head_of(item) for item in items.values()}
 
 
-def _head_key(account_id: str) -> Key:
-    return f"A#{account_id}", "H"
-
-
-def _step_key(transfer_id: str, step: str) -> Key:
-    return f"S#{transfer_id}", step
-
-
-def _inbox_key(account_id: str, shard: int) -> str:
-    return f"I#{account_id}#{shard:02}"
-
-
-def _line_sk(at: str, version: int) -> str:
-    return f"{at}#{version:012}"
-
-
-def _keyed(key: Key) -> Item:
-    return {"pk": key[0], "sk": key[1]}
-
-
-def _unkeyed(item: Item) -> Item:
-    return {name: value for name, value in item.items() if name not in ("pk", "sk")}
+def _plain(item: Item, *others: str) -> Item:
+    """An item's own attributes: without its key, its events, and `others`."""
+    return {name: value for name, value in item.items() if name not in ("pk", "sk", OUTBOX, *others)}

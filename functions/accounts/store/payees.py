@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
-from common.dynamo import ABSENT, Cancelled, Check, Delete, Put, Table, Where, Write
+from common.dynamo import ABSENT, Cancelled, Check, ConditionFailed, Delete, Put, Table, Update, Where, Write
 
 from functions.accounts.domain.payees import Entries, Payee
 from functions.accounts.store import keys
@@ -29,6 +29,16 @@ class PayeeTable:
         try:
             self._table.transact(writes)
         except Cancelled:
+            return False
+        return True
+
+    def count_look_up(self, user_id: str, hour: str, limit: int, expires_at: int) -> bool:
+        """Counts a look-up in an hour; see `PayeeStore.count_look_up`."""
+        where = [("count", "absent or <", limit)]
+        count = Update(keys.look_ups(user_id, hour), set={"expires_at": expires_at}, add={"count": 1}, where=where)
+        try:
+            self._table.update(count)
+        except ConditionFailed:
             return False
         return True
 

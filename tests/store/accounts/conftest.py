@@ -8,10 +8,11 @@ import moto
 import pytest
 from common import aws
 
-from functions.accounts.bootstrap import accounts, authorization, instruments, payees
+from functions.accounts.bootstrap import accounts, authorization, instruments, ledger, limits, payees, pins
 from tests.support.tables import create_table
 
-_CACHES = (aws.client, aws.secret, accounts.service, authorization.service, instruments.service, payees.service)
+_ROOM = (accounts, authorization, instruments, ledger, limits, payees, pins)
+_CACHES = (aws.client, aws.secret, *(each.service for each in _ROOM))
 
 
 @pytest.fixture

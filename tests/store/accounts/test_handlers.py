@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from common import tasks
 from common.dynamo import Table
-from common.events import Event
+from common.events import Event, Type
 from common.observability import logger
 
-from functions.accounts.api import account, accounts, bank_accounts, cards, catalog
-from functions.accounts.events import payees
+from functions.accounts.api import account, account_pin, accounts, bank_accounts, cards, catalog, payees
+from functions.accounts.events import directory
 from functions.accounts.service.instruments import Instruments
-from functions.accounts.tasks import authorize_deposit, authorize_transfer
+from functions.accounts.tasks import authorize_deposit, authorize_transfer, close_accounts
 from tests.support.clock import FakeClock
 from tests.support.rest import CONTEXT, Answer, event, principal, send
 
@@ -35,23 +35,30 @@ def call(
 
 
 def open_(caller: str = ADA, **sent: Any) -> Answer:
-    return call(accounts, "POST", "/accounts", caller, body={"currency": "USD"}, **sent)
+    return call(accounts, "POST", "/accounts", caller, **{"body": {"currency": "USD"}, **sent})
 
 
 def hear(user_id: str, first: str, email: str) -> None:
-    data = {
-        "user_id": user_id,
-        "email": email,
-        "email_verified": True,
-        "phone": None,
-        "phone_verified": False,
-        "first_name": first,
-        "last_name": "Lovelace",
-        "status": "active",
-    }
-    told = Event.new("user.verified", user_id, 2, FakeClock()(), data)
+    tell(
+        "user.verified",
+        user_id,
+        {
+            "user_id": user_id,
+            "email": email,
+            "email_verified": True,
+            "phone": None,
+            "phone_verified": False,
+            "first_name": first,
+            "last_name": "Lovelace",
+            "status": "active",
+        },
+    )
+
+
+def tell(type: Type, user_id: str, data: dict[str, Any]) -> None:
+    told = Event.new(type, user_id, 2 + (type == "user.deleted"), FakeClock()(), data)
     record = {"messageId": "1", "receiptHandle": "1", "body": json.dumps(told.item()), "eventSource": "aws:sqs"}
-    assert payees.handler({"Records": [record]}, CONTEXT) == {"batchItemFailures": []}
+    assert directory.handler({"Records": [record]}, CONTEXT) == {"batchItemFailures": []}
 
 
 class Lines(logging.Handler):
@@ -270,16 +277,16 @@ def test_authorizing_a_transfer() -> None:
 
 
 def test_authorizing_a_transfer_to_someone_just_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    open_()
-    theirs = open_(BOB).json["id"]
-    hear(ADA, "Ada", "ada@example.org")
     asked = []
 
     def find(task: object, ask: tasks.FindUser) -> tasks.FoundUser:
         asked.append((task, ask))
         return tasks.FoundUser("found", BOB, "bob@example.org", True, None, False, "Bob", "Hopper", "active", 2)
 
-    monkeypatch.setattr("functions.accounts.bootstrap.authorization.call", find)
+    monkeypatch.setattr("functions.accounts.bootstrap.payees.call", find)
+    open_()
+    theirs = open_(BOB).json["id"]
+    hear(ADA, "Ada", "ada@example.org")
     answers = [transfer(destination={"email": "bob@example.org"}) for _ in range(2)]
     assert answers[0] == answers[1]
     assert answers[0]["destination"]["id"] == theirs
@@ -294,3 +301,113 @@ def test_authorizing_a_deposit() -> None:
     answer = authorize_deposit.handler(request, CONTEXT)
     assert (answer["outcome"], answer["source"]["display_name"], answer["last4"]) == ("authorized", "Visa 4242", "4242")
     assert authorize_deposit.handler({**request, "caller_id": BOB}, CONTEXT)["code"] == "not_found"
+
+
+# --- the life of an account -------------------------------------------------------------------------------------------
+
+ACCOUNT = "/accounts/{account_id}"
+PIN, NEW_PIN, CODE = "135790", "908070", "424242"
+
+
+def use(
+    method: str, resource: str, account_id: str, caller: str | None = ADA, role: str = "customer", **sent: Any
+) -> Answer:
+    module = account_pin if "/pin" in resource else account
+    return call(module, method, resource, caller, role, path={"account_id": account_id}, **sent)
+
+
+def test_changing_and_closing_an_account() -> None:
+    mine = open_().json["id"]
+    changed = use("PATCH", ACCOUNT, mine, body={"name": "Rent", "low_balance_alert": 500})
+    assert (changed.status, changed.json["name"]) == (200, "Rent")
+    assert use("PATCH", ACCOUNT, mine).json == changed.json
+    assert use("PATCH", ACCOUNT, mine, body={"status": "frozen"}).code == "forbidden"
+    frozen = use("PATCH", ACCOUNT, mine, BOB, "admin", body={"status": "frozen"})
+    assert (frozen.status, frozen.json["status"]) == (200, "frozen")
+    assert use("PATCH", ACCOUNT, mine, BOB, body={"name": "x"}).code == "not_found"
+    assert use("PATCH", ACCOUNT, mine, body={"posted": 1}).json["errors"][0]["pointer"] == "/posted"
+    assert use("DELETE", ACCOUNT, mine, BOB).code == "not_found"
+    for _ in range(2):
+        gone = use("DELETE", ACCOUNT, mine)
+        assert (gone.status, gone.text) == (204, "")
+    assert use("GET", ACCOUNT, mine).json["status"] == "closed"
+    assert use("PATCH", ACCOUNT, mine, body={"name": "x"}).code == "invalid_state"
+
+
+def test_setting_and_resetting_a_pin(monkeypatch: pytest.MonkeyPatch, dynamodb: Any, lines: Lines) -> None:
+    asked: list[Any] = []
+
+    def auth(task: object, ask: Any) -> Any:
+        asked.append(ask)
+        if task == tasks.CHECK_CODE:
+            return tasks.CheckedCode("right" if ask.code == CODE else "code_expired")
+        return tasks.RequestedCode("requested") if len(asked) == 1 else tasks.RequestedCode("rate_limited", 60)
+
+    monkeypatch.setattr("functions.accounts.bootstrap.pins.call", auth)
+    mine, key = open_().json["id"], {"Idempotency-Key": "one"}
+    answers = [use("PUT", f"{ACCOUNT}/pin", mine, body={"pin": PIN})]
+    assert (answers[0].status, answers[0].text) == (204, "")
+    assert use("GET", ACCOUNT, mine).json["pin_set"] is True
+    answers += [
+        use("PUT", f"{ACCOUNT}/pin", mine, body={"pin": NEW_PIN}),
+        use("PUT", f"{ACCOUNT}/pin", mine, BOB, body={"pin": PIN}),
+    ]
+    assert [answer.code for answer in answers[1:]] == ["pin_required", "not_found"]
+    reset = [use("POST", f"{ACCOUNT}/pin/reset", mine, headers=key) for _ in range(2)]
+    assert [(answer.status, answer.text) for answer in reset] == [(202, "")] * 2
+    assert reset[0].headers["location"] == [f"/v1/accounts/{mine}/pin/confirm"]
+    assert ["idempotent-replayed" in answer.headers for answer in reset] == [False, True]
+    again = use("POST", f"{ACCOUNT}/pin/reset", mine)
+    assert (again.status, again.headers["retry-after"]) == (429, ["60"])
+    assert (asked[0].user_id, asked[0].purpose, asked[0].subject, asked[0].actor.user_id) == (
+        ADA,
+        "pin_reset",
+        mine,
+        ADA,
+    )
+    expired = use("POST", f"{ACCOUNT}/pin/confirm", mine, body={"code": "111111", "new_pin": NEW_PIN})
+    assert (expired.status, expired.code) == (422, "code_expired")
+    done = [
+        use("POST", f"{ACCOUNT}/pin/confirm", mine, body={"code": CODE, "new_pin": NEW_PIN}, headers=key)
+        for _ in range(2)
+    ]
+    assert [(answer.status, answer.text) for answer in done] == [(204, "")] * 2
+    assert ["idempotent-replayed" in answer.headers for answer in done] == [False, True]
+    assert transfer(destination={"email": "bob@example.org"}, pin=PIN)["code"] == "invalid_pin"
+    assert transfer(destination={"email": "bob@example.org"})["code"] == "pin_required"
+    seen = repr(list(Table(dynamodb, "remit-accounts").scan())) + lines.text + repr([*answers, *reset, *done])
+    assert not [secret for secret in (PIN, NEW_PIN) if secret in seen]
+
+
+def test_looking_a_payee_up() -> None:
+    hear(BOB, "Bob", "bob@example.org")
+    found = call(payees, "GET", "/payees", query={"alias": "Bob@Example.org"})
+    assert (found.status, found.json) == (200, {"alias": "bob@example.org", "display_name": "B** L."})
+    wrong = call(payees, "GET", "/payees", query={"alias": "bob"})
+    assert (wrong.status, wrong.json["errors"][0]["pointer"]) == (400, "/query/alias")
+    assert call(payees, "GET", "/payees").status == 400
+    assert call(payees, "GET", "/payees", None, query={"alias": "bob@example.org"}).status == 401
+
+
+def test_a_user_leaves(dynamodb: Any) -> None:
+    mine = open_(body={"currency": "USD", "name": "Ada's nest egg"}).json["id"]
+    linked = call(cards, "POST", "/cards", body=CARD)
+    assert call(bank_accounts, "POST", "/bank-accounts", body=BANK_ACCOUNT).status == 201
+    hear(ADA, "Ada", "ada@example.org")
+    request = {"user_id": ADA, "actor": {"user_id": ADA}}
+    for _ in range(2):
+        assert close_accounts.handler(request, CONTEXT) == {"outcome": "closed"}
+    assert open_().status == 401
+    deleted = {"user_id": ADA, "status": "deleted"}
+    for _ in range(2):
+        tell("user.deleted", ADA, deleted)
+    assert use("GET", ACCOUNT, mine, BOB, "admin").json["name"] == "USD account"
+    assert call(cards, "GET", "/cards").json["data"] == []
+    assert call(bank_accounts, "GET", "/bank-accounts").json["data"] == []
+    for module, path, body in ((cards, "/cards", CARD), (bank_accounts, "/bank-accounts", BANK_ACCOUNT)):
+        assert call(module, "POST", path, body=body).status == 401
+    assert call(cards, "POST", "/cards", BOB, body=CARD).status == 201
+    kept = [item for item in Table(dynamodb, "remit-accounts").scan() if item["pk"][:2] != "K#"]
+    assert linked.json["id"] not in repr(kept)
+    assert "ada@example.org" not in repr(kept)
+    assert "nest egg" not in repr(kept)

@@ -86,6 +86,7 @@ def test_the_head_is_as_the_ledger_expects_it(world: World) -> None:
         "currency": "USD",
         "type": "credit",
         "name": "Travel",
+        "status": "active",
     }
 
 

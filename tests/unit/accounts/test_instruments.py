@@ -6,13 +6,17 @@ from typing import Any
 import pytest
 from common.dynamo import Contended
 from common.errors import Problem
+from common.events import SYSTEM
 from common.idempotency import Idempotency
+from common.tasks import CloseAccounts
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from stdnum import luhn
 
 from functions.accounts.domain.banks import BANKS
 from functions.accounts.domain.instruments import (
+    BankAccount,
     Card,
     brand_of,
     canonical_iban,
@@ -230,8 +234,8 @@ def test_linking_a_card(world: World) -> None:
         "holder_name": "Ada Lovelace",
     }
     assert linked.answer.location == f"/v1/cards/{body['id']}"
-    assert [card.id for card in world.instruments.cards(ADA, None, 10).items] == [body["id"]]
-    assert world.instruments.cards(BOB, None, 10).items == []
+    assert [card.id for card in world.instruments.page(Card, ADA, None, 10).items] == [body["id"]]
+    assert world.instruments.page(Card, BOB, None, 10).items == []
 
 
 def test_neither_number_nor_cvv_nor_iban_is_in_the_table(world: World) -> None:
@@ -252,8 +256,8 @@ def test_a_card_is_linked_once_over_all_users(world: World, user: str) -> None:
     with pytest.raises(Problem) as refused:
         link(world, user)
     assert refused.value.code == "card_already_linked"
-    assert len(world.instruments.cards(ADA, None, 10).items) == 1
-    assert world.instruments.cards(BOB, None, 10).items == []
+    assert len(world.instruments.page(Card, ADA, None, 10).items) == 1
+    assert world.instruments.page(Card, BOB, None, 10).items == []
 
 
 def test_of_two_who_link_a_card_at_once_one_has_it(world: World) -> None:
@@ -261,40 +265,40 @@ def test_of_two_who_link_a_card_at_once_one_has_it(world: World) -> None:
     with pytest.raises(Problem) as refused:
         link(world)
     assert refused.value.code == "card_already_linked"
-    assert world.instruments.cards(ADA, None, 10).items == []
-    assert len(world.instruments.cards(BOB, None, 10).items) == 1
+    assert world.instruments.page(Card, ADA, None, 10).items == []
+    assert len(world.instruments.page(Card, BOB, None, 10).items) == 1
 
 
 def test_an_unlinked_card_is_free_again(world: World) -> None:
-    world.instruments.unlink_card(ADA, id_of(link(world)))
+    world.instruments.unlink(Card, ADA, id_of(link(world)))
     assert [item for item in world.table.items() if item["pk"].startswith("F#")] == []
     link(world, BOB)
-    assert len(world.instruments.cards(BOB, None, 10).items) == 1
+    assert len(world.instruments.page(Card, BOB, None, 10).items) == 1
 
 
 def test_nobody_unlinks_the_card_of_another(world: World) -> None:
     card_id = id_of(link(world))
     for user, wanted in ((BOB, card_id), (ADA, "crd_01K0000000000000000000000A")):
         with pytest.raises(Problem) as refused:
-            world.instruments.unlink_card(user, wanted)
+            world.instruments.unlink(Card, user, wanted)
         assert refused.value.code == "not_found"
-    assert len(world.instruments.cards(ADA, None, 10).items) == 1
+    assert len(world.instruments.page(Card, ADA, None, 10).items) == 1
 
 
 def test_a_card_unlinked_and_linked_by_another_meanwhile_stays_theirs(world: World) -> None:
     card_id = id_of(link(world))
 
     def overtake() -> None:
-        world.instruments.unlink_card(ADA, card_id)
+        world.instruments.unlink(Card, ADA, card_id)
         link(world, BOB)
 
     once(world.table, "before", "transact", overtake)
     with pytest.raises(Problem) as refused:
-        world.instruments.unlink_card(ADA, card_id)
+        world.instruments.unlink(Card, ADA, card_id)
     assert refused.value.code == "not_found"
     with pytest.raises(Problem):
         link(world)
-    assert len(world.instruments.cards(BOB, None, 10).items) == 1
+    assert len(world.instruments.page(Card, BOB, None, 10).items) == 1
 
 
 def test_an_expired_card_is_refused(world: World) -> None:
@@ -308,14 +312,14 @@ def test_an_expired_card_is_refused(world: World) -> None:
 def test_a_key_replays_a_card_to_the_byte_even_when_it_has_expired_or_gone(world: World) -> None:
     first = link(world, key=KEY)
     assert link(world, key=KEY) == Linked(first.answer, replayed=True)
-    world.instruments.unlink_card(ADA, id_of(first))
+    world.instruments.unlink(Card, ADA, id_of(first))
     assert link(world, key=KEY) == Linked(first.answer, replayed=True)
     world.clock.advance(days=30)
     assert link(world, key=KEY) == Linked(first.answer, replayed=True)
     with pytest.raises(Problem) as expired:
         link(world, key=replace(KEY, scope="fresh"))
     assert expired.value.code == "validation_failed"
-    assert world.instruments.cards(ADA, None, 10).items == []
+    assert world.instruments.page(Card, ADA, None, 10).items == []
 
 
 @pytest.mark.parametrize("days", [0, 30])
@@ -325,14 +329,14 @@ def test_a_key_with_another_card_is_refused(world: World, days: int) -> None:
     with pytest.raises(Problem) as refused:
         link(world, key=replace(KEY, fingerprint="other"), number="5555555555554444")
     assert refused.value.code == "idempotency_key_reused"
-    assert len(world.instruments.cards(ADA, None, 10).items) == 1
+    assert len(world.instruments.page(Card, ADA, None, 10).items) == 1
 
 
 def test_two_at_once_with_one_key_link_one_card(world: World) -> None:
     other: list[Linked] = []
     once(world.table, "before", "transact", lambda: other.append(link(world, key=KEY)))
     assert link(world, key=KEY) == Linked(other[0].answer, replayed=True)
-    assert len(world.instruments.cards(ADA, None, 10).items) == 1
+    assert len(world.instruments.page(Card, ADA, None, 10).items) == 1
 
 
 def test_a_key_that_is_just_being_written_is_the_reason_that_counts(world: World) -> None:
@@ -347,7 +351,7 @@ def test_a_key_that_is_just_being_written_is_the_reason_that_counts(world: World
 
     world.table.hook = overtake
     assert link(world, key=KEY) == Linked(first[0].answer, replayed=True)
-    assert len(world.instruments.cards(ADA, None, 10).items) == 1
+    assert len(world.instruments.page(Card, ADA, None, 10).items) == 1
 
 
 def test_a_key_that_stays_in_the_making_is_no_answer(world: World) -> None:
@@ -359,14 +363,14 @@ def test_a_key_that_stays_in_the_making_is_no_answer(world: World) -> None:
     world.table.hook = conflict
     with pytest.raises(Contended):
         link(world, key=KEY)
-    assert world.instruments.cards(ADA, None, 10).items == []
+    assert world.instruments.page(Card, ADA, None, 10).items == []
 
 
 def test_a_refused_card_leaves_its_key_free(world: World) -> None:
     card_id = id_of(link(world, BOB))
     with pytest.raises(Problem):
         link(world, key=KEY)
-    world.instruments.unlink_card(BOB, card_id)
+    world.instruments.unlink(Card, BOB, card_id)
     assert not link(world, key=KEY).replayed
 
 
@@ -375,7 +379,7 @@ def test_after_a_lost_reply_the_key_has_the_answer(world: World) -> None:
     with pytest.raises(Lost):
         link(world, key=KEY)
     assert link(world, key=KEY).replayed
-    assert len(world.instruments.cards(ADA, None, 10).items) == 1
+    assert len(world.instruments.page(Card, ADA, None, 10).items) == 1
 
 
 def test_pages_of_cards_stop_where_other_items_begin(world: World) -> None:
@@ -383,8 +387,8 @@ def test_pages_of_cards_stop_where_other_items_begin(world: World) -> None:
     world.open(ADA)
     numbers = ["4242424242424242", "5555555555554444", "378282246310005"]
     linked = [id_of(link(world, number=number)) for number in numbers]
-    page = world.instruments.cards(ADA, None, 2)
-    rest = world.instruments.cards(ADA, page.next_position, 2)
+    page = world.instruments.page(Card, ADA, None, 2)
+    rest = world.instruments.page(Card, ADA, page.next_position, 2)
     assert [card.id for card in page.items + rest.items] == linked[::-1]
     assert rest.next_position is None
 
@@ -403,7 +407,7 @@ def test_linking_a_bank_account(world: World) -> None:
     }
     assert body == {"id": body["id"], "bank": bank, "iban_last4": "3000", "holder_name": "Ada Lovelace"}
     assert linked.answer.location == f"/v1/bank-accounts/{body['id']}"
-    assert [each.id for each in world.instruments.bank_accounts(ADA, None, 10).items] == [body["id"]]
+    assert [each.id for each in world.instruments.page(BankAccount, ADA, None, 10).items] == [body["id"]]
 
 
 def test_the_same_iban_gives_the_same_digest_however_it_is_written(world: World) -> None:
@@ -419,15 +423,57 @@ def test_a_key_links_one_bank_account(world: World) -> None:
     with pytest.raises(Problem) as refused:
         link_bank(world, key=replace(KEY, fingerprint="other"))
     assert refused.value.code == "idempotency_key_reused"
-    assert len(world.instruments.bank_accounts(ADA, None, 10).items) == 1
+    assert len(world.instruments.page(BankAccount, ADA, None, 10).items) == 1
 
 
 def test_unlinking_a_bank_account(world: World) -> None:
     bank_account_id = id_of(link_bank(world))
     with pytest.raises(Problem) as refused:
-        world.instruments.unlink_bank_account(BOB, bank_account_id)
+        world.instruments.unlink(BankAccount, BOB, bank_account_id)
     assert refused.value.code == "not_found"
-    world.instruments.unlink_bank_account(ADA, bank_account_id)
+    world.instruments.unlink(BankAccount, ADA, bank_account_id)
     assert world.table.items() == []
     with pytest.raises(Problem):
-        world.instruments.unlink_bank_account(ADA, bank_account_id)
+        world.instruments.unlink(BankAccount, ADA, bank_account_id)
+
+
+# --- a user who leaves ------------------------------------------------------------------------------------------------
+
+
+def test_who_leaves_links_nothing_any_more(world: World) -> None:
+    world.accounts.close_all(CloseAccounts(ADA, SYSTEM))
+    before = world.table.items()
+    for use in (link, link_bank):
+        with pytest.raises(Problem) as refused:
+            use(world, key=KEY)
+        assert refused.value.code == "unauthenticated"
+    assert world.table.items() == before
+    assert link(world, BOB).answer.status == 201
+
+
+def test_what_is_linked_at_the_last_moment_is_forgotten_too(world: World) -> None:
+    once(world.table, "before", "put", lambda: link(world))
+    world.accounts.close_all(CloseAccounts(ADA, SYSTEM))
+    world.instruments.forget(ADA)
+    assert world.instruments.page(Card, ADA, None, 10).items == []
+
+
+def test_everything_of_one_who_has_left_is_forgotten_and_can_be_linked_again(world: World) -> None:
+    numbers = [f"42424242{number:07}" for number in range(101)]
+    numbers = [number + luhn.calc_check_digit(number) for number in numbers]
+    for number in numbers:
+        link(world, number=number)
+        link_bank(world)
+    link_bank(world, BOB)
+    for _ in range(2):
+        world.instruments.forget(ADA)
+    assert [item["pk"] for item in world.table.items()] == [f"U#{BOB}"]
+    assert link(world, BOB, number=numbers[0]).answer.status == 201
+
+
+def test_a_card_that_cannot_be_unlinked_does_not_keep_the_rest(world: World) -> None:
+    cards = [link(world), link(world, number="5555555555554444")]
+    (stray,) = [item for item in world.table.items() if item.get("card_id") == id_of(cards[1])]
+    world.table.put({**stray, "card_id": "crd_another"})
+    world.instruments.forget(ADA)
+    assert [card.id for card in world.instruments.page(Card, ADA, None, 10).items] == [id_of(cards[1])]

@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 from common import ids
+from common.errors import Problem
 from common.events import Event
+from common.tasks import FoundUser
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from functions.accounts.domain.payees import Payee, revise
-from functions.accounts.service.payees import Directory, DirectoryContended
+from functions.accounts.models.payees import PayeeQuery
+from functions.accounts.service.payees import Directory
 from functions.accounts.store.payees import PayeeTable
+from tests.support.clock import FakeClock
 from tests.support.memory_table import Call, MemoryTable
 from tests.unit.accounts.world import World, once
 
@@ -175,9 +180,91 @@ def test_a_directory_that_keeps_changing_is_left_for_later(world: World) -> None
             world.table.hook = overtake
 
     world.table.hook = overtake
-    with pytest.raises(DirectoryContended):
+    with pytest.raises(Problem, match="unavailable"):
         world.directory.enter(replace(ADA, sequence=100))
     assert listed(world)[ADA.user_id]["sequence"] < 100
+
+
+# --- looking somebody up ----------------------------------------------------------------------------------------------
+
+
+def look_up(world: World, alias: str = "ada@example.org", caller: str = BOB.user_id) -> str:
+    """The masked name, or the code of the refusal."""
+    named = {"email": alias, "phone": None} if "@" in alias else {"email": None, "phone": alias}
+    try:
+        return world.directory.look_up(caller, **named).masked_name
+    except Problem as problem:
+        return problem.code
+
+
+def test_a_payer_sees_whom_an_alias_belongs_to_but_not_their_name(world: World) -> None:
+    world.directory.enter(ADA)
+    assert [look_up(world), look_up(world, "+4915112345678")] == ["A** L."] * 2
+
+
+def test_the_masked_name_does_not_tell_how_long_it_is() -> None:
+    masked = {replace(ADA, first_name="A" * long, last_name="L" * long).masked_name for long in range(1, 20)}
+    assert masked == {"A** L."}
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleted"])
+def test_who_cannot_be_paid_is_not_found(world: World, status: str) -> None:
+    user_id = world.register("ada.lovelace@example.org")
+    assert look_up(world, "ada.lovelace@example.org") == "A** L."
+    world.change(user_id, status=status)
+    if status == "deleted":
+        del world.users[user_id]
+    assert look_up(world, "ada.lovelace@example.org") == "not_found"
+    assert look_up(world, "nobody@example.org") == "not_found"
+
+
+def test_an_alias_that_is_not_verified_is_not_found(world: World) -> None:
+    phone = "+4915112345678"
+    user_id = world.register("ada.lovelace@example.org", email_verified=False, phone=phone)
+    assert [look_up(world, "ada.lovelace@example.org"), look_up(world, phone)] == ["not_found"] * 2
+    world.change(user_id, heard=False, email_verified=True, phone_verified=True)
+    assert [look_up(world, "ada.lovelace@example.org"), look_up(world, phone)] == ["A** L."] * 2
+    assert world.item(f"P#{phone}", "P") is not None
+
+
+def test_thirty_look_ups_an_hour_hits_and_misses_alike(world: World) -> None:
+    world.directory.enter(ADA)
+    world.clock.advance(minutes=20, seconds=-0.5)
+    found = [look_up(world, alias) for alias in ["ada@example.org", "nobody@example.org"] * 15]
+    assert found == ["A** L.", "not_found"] * 15
+    with pytest.raises(Problem) as refused:
+        world.directory.look_up(BOB.user_id, email="ada@example.org", phone=None)
+    assert (refused.value.code, refused.value.retry_after) == ("rate_limited", 601)
+    assert look_up(world, caller=ADA.user_id) == "A** L."
+    world.clock.advance(minutes=10, seconds=0.5)
+    assert look_up(world) == "A** L."
+
+
+def test_what_counts_look_ups_goes_by_itself(world: World) -> None:
+    look_up(world)
+    (item,) = [item for item in world.table.items() if item["pk"].startswith("L#")]
+    assert item["expires_at"] == datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("given", "alias"),
+    [(" Ada@Example.org ", "ada@example.org"), ("+4915112345678", "+4915112345678")],
+)
+def test_an_alias_is_an_email_or_a_phone(given: str, alias: str) -> None:
+    query = PayeeQuery.model_validate({"alias": given})
+    assert (query.alias, query.email or query.phone) == (alias, alias)
+    assert (query.email is None) != (query.phone is None)
+
+
+@pytest.mark.parametrize(
+    "alias", ["", "ada", "4915112345678", "+0", "ada@", "usr_01K0000000000000000000000A", "@" * 600]
+)
+def test_anything_else_is_none_and_is_not_quoted(alias: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        PayeeQuery.model_validate({"alias": alias})
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("alias",)
+    assert not alias or alias not in error["msg"]
 
 
 # --- any order ------------------------------------------------------------------------------------------------------
@@ -272,7 +359,7 @@ def test_in_whatever_order_and_however_often_events_come_one_directory_comes_of_
     again = data.draw(st.lists(st.sampled_from(auth.events), max_size=3))
     order = data.draw(st.permutations(auth.events + again))
     table = MemoryTable()
-    directory = Directory(PayeeTable(table))
+    directory = Directory(PayeeTable(table), lambda ask: FoundUser("not_found"), FakeClock())
     for event in order:
         directory.hear(event)
     assert {item["pk"]: item for item in table.items()} == dict(auth.directory())

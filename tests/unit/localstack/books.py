@@ -63,6 +63,7 @@ def marker(transfer: str, outcome: str, *legs: tuple[str, int]) -> dict[str, Any
         "step": "post",
         "outcome": outcome,
         "code": "" if outcome == "posted" else "insufficient_funds",
+        "at": at({DEPOSIT: 30, TRANSFER: 20}.get(transfer, 10)),
         "currency": "USD",
         "legs": [{"account_id": account, "change": change} for account, change in legs],
     }
@@ -119,10 +120,15 @@ def mail(user: str, kind: str, transfer: str) -> dict[str, Any]:
 
 def books() -> Tables:
     """Ada brought in 10.00, sent 4.00 to Bob, failed to send 90.00, and has just begun to send 1.00."""
+    folded = {"transfer_id": DEPOSIT, "step": "post", "change": -1000, "at": at(30), "shard": 3, "description": ""}
     return Tables(
         accounts=[
-            head(ADAS, ADA, 600, 2),
+            head(ADAS, ADA, 600, 2) | {"day": "2026-11-21", "day_spent": 400, "week": "2026-W47", "week_spent": 400},
             head(BOBS, BOB, 400, 1),
+            {"pk": f"U#{ADA}", "sk": f"A#{ADAS}"},
+            {"pk": f"U#{BOB}", "sk": f"A#{BOBS}"},
+            {"pk": f"U#{ADA}", "sk": "D#USD", "account_id": ADAS},
+            {"pk": f"U#{BOB}", "sk": "D#USD", "account_id": BOBS},
             line(ADAS, 1, 1000, 1000, DEPOSIT, 30),
             line(ADAS, 2, -400, 600, TRANSFER, 20),
             line(BOBS, 1, 400, 400, TRANSFER, 20),
@@ -142,12 +148,15 @@ def books() -> Tables:
                 "pk": f"E#{RAIL}",
                 "sk": f"{at(30)}#{1:012}",
                 "account_id": RAIL,
+                "currency": "USD",
                 "page": 1,
                 "opening_version": 0,
                 "opening_posted": 0,
                 "version": 1,
                 "posted": -1000,
-                "lines": [{"transfer_id": DEPOSIT, "step": "post", "change": -1000, "at": at(30), "shard": 3}],
+                "at": at(30),
+                "held": 0,
+                "lines": zlib.compress(json.dumps([folded]).encode()),
             },
             marker(DEPOSIT, "posted", (RAIL, -1000), (ADAS, 1000)),
             marker(TRANSFER, "posted", (ADAS, -400), (BOBS, 400)),

@@ -9,12 +9,11 @@ from common.tasks import HoldOutcome, Post, Refuse, Release, Reserve, Settle
 from moto import mock_aws
 
 from functions.accounts.domain.holds import plan_release, plan_reserve
-from functions.accounts.domain.ledger import Head, Line, plan_post
-from functions.accounts.domain.pages import SystemHead
+from functions.accounts.domain.ledger import Head, plan_post
 from functions.accounts.store.ledger import LedgerStore
 from tests.support.memory_table import MemoryTable
 from tests.support.tables import create_table
-from tests.unit.accounts.ledger.bench import ALICE, BOB, RAIL, SHARDS, STRANGER, Bench, trf
+from tests.unit.accounts.ledger.bench import ALICE, BOB, RAIL, STRANGER, Bench, trf
 from tests.unit.accounts.ledger.books import Books
 
 NOW = "2026-11-21T09:30:00.000Z"
@@ -99,7 +98,7 @@ def test_what_stands_is_read_and_what_is_missing_is_not(bench: Bench, store: Led
     bench.fund(ALICE, 500)
     marker, heads = store.posting(trf(9000), "post", [ALICE, STRANGER])
     assert marker is not None and marker.legs == ((RAIL, -500), (ALICE, 500))
-    assert heads == {ALICE: Head(ALICE, "USD", "active", 500, 0, 500, 1, NOW)}
+    assert heads == {ALICE: Head(ALICE, "USD", "active", 500, 0, 500, 1, NOW, f"usr_{ALICE[4:]}")}
     assert store.posting(trf(1), "post", [STRANGER]) == (None, {})
     assert store.holding(trf(1)) == (None, {})
     assert store.heads([]) == {}
@@ -184,61 +183,3 @@ def test_an_account_that_moved_on_refuses_the_hold(bench: Bench, store: LedgerSt
     _, heads = store.holding(trf(1), [ALICE])
     bench.fund(ALICE, 1, 9001)
     assert store.open_hold(plan_reserve(Reserve(trf(1), ALICE, 200, "USD"), heads, NOW)) is None
-
-
-def test_pages(bench: Bench, store: LedgerStore, table: Table) -> None:
-    assert store.system_head(RAIL) is None
-    for number in range(1, 31):
-        bench.fund(ALICE, 10, number)
-    bench.ledger.fold(RAIL, SHARDS)
-    assert store.system_head(RAIL) == SystemHead(RAIL, "USD", -300, 30, NOW, 1, 1)
-    first = store.last_page(RAIL)
-    bench.clock.advance(seconds=1)
-    bench.fund(ALICE, 10, 31)
-    bench.ledger.fold(RAIL, SHARDS)
-    assert Books.of(table.scan()).inbox == []
-    page = store.last_page(RAIL)
-    assert (page.page, page.opening_version, page.opening_posted, page.version, page.posted) == (2, 30, -300, 31, -310)
-    assert page.at == "2026-11-21T09:30:01.000Z"
-    assert store.add_page(SystemHead(RAIL, "USD"), page) is False
-    assert store.add_page(SystemHead(RAIL, "USD", -300, 30, NOW, 1, 1), page) is False
-    for cleared in (page, first):
-        store.clear_inbox(cleared)
-    assert store.system_head(RAIL) == SystemHead(RAIL, "USD", -310, 31, page.at, 2, 2)
-
-
-def lines(store: LedgerStore, **how: object) -> list[int]:
-    """The versions of the lines found."""
-    asked: dict[str, object] = {"since": None, "until": None, "direction": None, "position": None, "limit": 2, **how}
-    found: list[tuple[str, Line]] = list(store.lines(ALICE, **asked))  # type: ignore[arg-type]
-    assert [sk for sk, _ in found] == [f"{line.at}#{line.version:012}" for _, line in found]
-    return [line.version for _, line in found]
-
-
-def test_lines_newest_first_by_time_and_direction(bench: Bench, store: LedgerStore) -> None:
-    bench.fund(ALICE, 500)
-    bench.ledger.post(pay(1, 10))
-    for number in range(2, 6):
-        bench.clock.advance(seconds=1)
-        bench.ledger.post(pay(number, 10))
-    bench.ledger.reserve(Reserve(trf(6), ALICE, 200, "USD"))
-    bench.fund(ALICE, 1, 9001)
-    assert lines(store) == [8, 6, 5, 4, 3, 2, 1]
-    assert lines(store, direction="credit") == [8, 1]
-    assert lines(store, direction="debit", limit=1) == [6, 5, 4, 3, 2]
-    assert lines(store, since="2026-11-21T09:30:01.000Z", until="2026-11-21T09:30:03.000Z") == [4, 3]
-    assert lines(store, until=NOW) == []
-    assert lines(store, since=NOW, until=NOW) == []
-    assert lines(store, since="2026-11-21T09:30:03.000Z", until=NOW) == []
-    position = "2026-11-21T09:30:02.000Z#000000000004"
-    assert lines(store, position=position) == [3, 2, 1]
-    assert lines(store, position=position, since="2026-11-21T09:30:01.000Z") == [3]
-    assert lines(store, position=position, direction="credit") == [1]
-
-
-def test_owners(bench: Bench, store: LedgerStore) -> None:
-    bench.fund(ALICE, 500)
-    bench.ledger.fold(RAIL, SHARDS)
-    assert store.owner_of(ALICE) == f"usr_{ALICE[4:]}"
-    assert store.owner_of(STRANGER) is None
-    assert store.owner_of(RAIL) is None

@@ -1,8 +1,11 @@
 """Reads a ledger's items, and nothing else, and checks what must always hold of them (design/money.md, 1 to 5)."""
 
+import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from common.dynamo import Item
@@ -26,11 +29,12 @@ class Books:
         books = cls({}, defaultdict(list), [], {}, [])
         for item in sorted(items, key=lambda item: (item["pk"], item["sk"])):
             kind, _, rest = item["pk"].partition("#")
-            if kind == "A":
+            if kind == "A" and item["sk"] == "H":
                 assert item["account_id"] == rest
                 books.heads[rest] = item
             elif kind == "E":
-                books.journals[rest].append(item)
+                inflated = {"lines": json.loads(zlib.decompress(item["lines"]))} if "page" in item else {}
+                books.journals[rest].append(item | inflated)
             elif kind == "I":
                 account_id, _, shard = rest.rpartition("#")
                 assert item["account_id"] == account_id
@@ -46,9 +50,9 @@ class Books:
         """What is in the inboxes and in no page: a page that is booked but not cleared has taken its entries."""
         taken: set[tuple[Any, ...]] = set()
         for account_id, head in self.heads.items():
-            if ":" in account_id and head["clean"] < head["fold"]:
-                lines = self.journals[account_id][-1]["lines"]
-                taken |= {(account_id, line["shard"], line["transfer_id"], line["step"]) for line in lines}
+            if head.get("clean", 0) < head.get("fold", 0):
+                last = next(page for page in reversed(self.journals[account_id]) if "page" in page)
+                taken |= {(account_id, line["shard"], line["transfer_id"], line["step"]) for line in last["lines"]}
         return [
             item
             for item in self.inbox
@@ -67,10 +71,13 @@ class Books:
         """Raises AssertionError where the books don't balance."""
         self._sums_to_zero()
         for account_id, head in self.heads.items():
+            lines = list(self._expanded(account_id))
             if ":" in account_id:
-                self._pages(head, self.journals[account_id])
+                self._system(head, lines)
             else:
-                self._lines(head, self.journals[account_id])
+                self._lines(head, lines)
+            pages = sum("page" in item for item in self.journals[account_id])
+            assert head.get("fold", 0) == pages and pages - 1 <= head.get("clean", 0) <= pages, head
         assert set(self.journals) <= set(self.heads)
         self._legs()
 
@@ -85,37 +92,81 @@ class Books:
     def _lines(self, head: Item, lines: list[Item]) -> None:
         posted = held = 0
         at = ""
+        credit = lines[0].get("credit_limit", 0) if lines else head["credit_limit"]
         for number, line in enumerate(lines, 1):
             assert line["version"] == number, f"gap in {head['account_id']}"
-            assert line["sk"] == f"{line['at']}#{number:012}"
             assert line["at"] >= at
             at = line["at"]
             posted, held = posted + line["posted_change"], held + line["held_change"]
             assert (line["posted"], line["held"]) == (posted, held), f"balance after {line}"
-            assert line["posted_change"] or line["held_change"]
             assert line["currency"] == head["currency"]
+            if line["step"] == "credit_limit":
+                assert not line["posted_change"] and not line["held_change"]
+                credit = line.get("credit_limit", 0)
+            else:
+                assert line["posted_change"] or line["held_change"]
+            assert line.get("credit_limit", 0) == credit, f"credit limit after {line}"
+            assert posted - held + credit >= 0, f"less than nothing available after {line}"
         assert (head["posted"], head["held"], head["version"]) == (posted, held, len(lines)), head
-        assert head["available"] == posted - held + head["credit_limit"] >= 0, head
+        assert head["credit_limit"] == credit
+        assert head["available"] == posted - held + credit >= 0, head
         assert head["line_at"] == at or not lines
         opened = [hold for hold in self.holds.values() if hold["account_id"] == head["account_id"]]
         assert held == sum(hold["amount"] for hold in opened if hold["status"] == "open"), "held is not its holds"
         if head["status"] == "closed":
             assert (posted, held) == (0, 0), "a closed account has money"
+        self._spent(head, lines)
 
-    def _pages(self, head: Item, pages: list[Item]) -> None:
-        version = posted = 0
-        at = ""
-        for number, page in enumerate(pages, 1):
-            assert (page["page"], page["opening_version"], page["opening_posted"]) == (number, version, posted)
-            assert page["lines"]
-            version += len(page["lines"])
-            posted += sum(line["change"] for line in page["lines"])
-            assert (page["version"], page["posted"]) == (version, posted)
-            assert page["sk"].partition("#")[0] >= at and page["sk"].endswith(f"#{version:012}")
-            at = page["sk"].partition("#")[0]
-        assert (head["version"], head["posted"], head["available"], head["held"]) == (version, posted, posted, 0)
-        assert head["fold"] == len(pages) and head["fold"] - 1 <= head["clean"] <= head["fold"]
-        assert head["line_at"] == at
+    def _spent(self, head: Item, lines: list[Item]) -> None:
+        """What counts against the limits is what the journal says: debits and holds, less what came back of them."""
+        by_day: Counter[str] = Counter()
+        for line in lines:
+            freed = line["posted_change"] - line["held_change"]
+            if freed < 0:
+                by_day[line["at"][:10]] -= freed
+            elif line["step"] in ("settle", "release", "lapse") and line["held_change"]:
+                by_day[self.holds[line["transfer_id"]]["at"][:10]] -= freed
+        by_week: Counter[tuple[int, int]] = Counter()
+        for day, amount in by_day.items():
+            by_week[date.fromisoformat(day).isocalendar()[:2]] += amount
+        assert min(by_day.values(), default=0) >= 0
+        if by_day:
+            year, week = head["week"].split("-W")
+            assert head["day"] >= max(by_day) and (int(year), int(week)) >= max(by_week)
+            assert (head["day_spent"], head["week_spent"]) == (by_day[head["day"]], by_week[int(year), int(week)]), head
+        else:
+            assert "day" not in head and "week" not in head
+
+    def _system(self, head: Item, lines: list[Item]) -> None:
+        """A system account has pages alone; it may go below zero, and holds nothing."""
+        posted = lines[-1]["posted"] if lines else 0
+        assert (head["version"], head["posted"], head["available"], head["held"]) == (len(lines), posted, posted, 0)
+        assert [line["version"] for line in lines] == list(range(1, len(lines) + 1))
+        assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
+        assert head["line_at"] == lines[-1]["at"]
+
+    def _expanded(self, account_id: str) -> Iterator[Item]:
+        """The lines of a journal, those of its pages too; each page opens where the journal stood."""
+        pages = version = posted = 0
+        for item in self.journals[account_id]:
+            assert item["sk"] == f"{item['at']}#{item['version']:012}" and item["account_id"] == account_id
+            if "page" not in item:
+                version, posted = item["version"], item["posted"]
+                yield item
+                continue
+            pages += 1
+            assert (item["page"], item["opening_version"], item["opening_posted"]) == (pages, version, posted)
+            assert item["lines"]
+            for line in item["lines"]:
+                version, posted = version + 1, posted + line["change"]
+                assert ":" in account_id or line["change"] > 0, "an inbox that takes what an account pays"
+                yield {
+                    **{name: item[name] for name in ("account_id", "currency", "at", "held")},
+                    **{"credit_limit": item.get("credit_limit", 0), "version": version, "posted": posted},
+                    **{"posted_change": line["change"], "held_change": 0},
+                    **{name: line[name] for name in ("transfer_id", "step", "description")},
+                }
+            assert (item["version"], item["posted"]) == (version, posted)
 
     def _legs(self) -> None:
         """Each posting's legs are in the books once and sum to zero; nothing else is; refusals have none."""
@@ -135,6 +186,8 @@ class Books:
     def _held(self) -> Iterator[Leg]:
         for transfer_id, hold in self.holds.items():
             account_id, status, paid = hold["account_id"], hold["status"], hold.get("settled_amount", 0)
+            assert ("lapse_at" in hold) == ("lapse_shard" in hold)
+            assert status == "open" or "lapse_at" not in hold, "the index finds what is resolved"
             if status == "declined" or not account_id:
                 continue
             yield transfer_id, "reserve", account_id, 0
@@ -144,14 +197,16 @@ class Books:
                 yield transfer_id, "settle", hold["destination_account_id"], paid
             elif status == "released":
                 yield transfer_id, "release", account_id, 0
+            elif status == "lapsed":
+                yield transfer_id, "lapse", account_id, 0
 
     def _booked(self) -> Iterator[Leg]:
         for account_id, items in self.journals.items():
             for item in items:
-                if ":" in account_id:
+                if "page" in item:
                     for line in item["lines"]:
                         yield line["transfer_id"], line["step"], account_id, line["change"]
-                else:
+                elif item["step"] != "credit_limit":
                     yield item["transfer_id"], item["step"], account_id, item["posted_change"]
         for item in self.waiting():
             yield item["transfer_id"], item["step"], item["account_id"], item["change"]

@@ -5,8 +5,8 @@ from random import Random
 
 from common.tasks import Post, Refuse, Release, Reserve, Settle
 
-from tests.unit.accounts.ledger.bench import ALICE, BOB, CAROL, EURO_RAIL, EVA, FEES, RAIL, STRANGER, trf
-from tests.unit.accounts.ledger.model import Fold, Operation, SetStatus
+from tests.unit.accounts.ledger.bench import ALICE, BOB, CAROL, EURO_RAIL, EVA, FEES, RAIL, STRANGER, lapse_at, trf
+from tests.unit.accounts.ledger.model import Fold, Lapse, Operation, SetAlert, SetCredit, SetLimits, SetStatus, Wait
 
 CUSTOMERS = [ALICE, BOB, CAROL]
 PAYERS = [*CUSTOMERS, RAIL, EVA, STRANGER]
@@ -26,7 +26,7 @@ def draw(random: Random, held: Sequence[str] = ()) -> Operation:
         (1, Post(transfer_id, payer, FEES, amount, "USD")),
         (1, _odd(random, transfer_id, amount)),
         (1, Refuse(transfer_id, random.choice(["declined", "failed"]), random.choice(["", "card_declined"]))),
-        (4 if held else 8, Reserve(hold_id, payer, amount, "USD", "rent")),
+        (4 if held else 8, Reserve(hold_id, payer, amount, "USD", "rent", _lapse_at(random))),
         (1, Reserve(hold_id, random.choice([EVA, STRANGER]), amount, "USD")),
         (
             6 if held else 1,
@@ -34,7 +34,12 @@ def draw(random: Random, held: Sequence[str] = ()) -> Operation:
         ),
         (1, Settle(resolved, random.choice(PAYEES))),
         (2 if held else 1, Release(resolved)),
+        (2 if held else 1, Lapse(resolved)),
         (2, SetStatus(random.choice(CUSTOMERS), random.choice(["active", "active", "frozen", "closed"]))),
+        (3, _limits(random, payer)),
+        (1, SetAlert(payer, random.choice([None, 100, 200, 300]))),
+        (1, SetCredit(payer, random.choice([0, 100, 300]))),
+        (2, Wait(random.choice([1, 1, 2, 5]))),
         (3, Fold(RAIL, random.choice([(0, 1), (0, 1), (0,), (1,)]))),
         (1, Fold(FEES, (0, 1))),
     ]
@@ -53,17 +58,31 @@ def rival(random: Random, operation: Operation, held: Sequence[str]) -> Operatio
             third = random.choice([name for name in (*CUSTOMERS, RAIL) if name not in (source, destination)])
             rivals += [Post(number, source, third, amount, "USD"), Post(number, third, destination, amount, "USD")]
             rivals += [Refuse(transfer_id, "failed"), SetStatus(source, "frozen"), SetStatus(destination, "closed")]
+            rivals += [_limits(random, source), SetAlert(source, 200), SetCredit(source, 100), Wait(1)]
         case Reserve(transfer_id=transfer_id, account_id=account_id):
             rivals += [Release(transfer_id), SetStatus(account_id, "frozen")]
+            rivals += [_limits(random, account_id), SetAlert(account_id, 200), SetCredit(account_id, 0), Wait(1)]
             rivals += [Reserve(trf(random.randint(101, 112)), account_id, random.randint(1, 200), "USD")]
-        case Settle(transfer_id=transfer_id) | Release(transfer_id=transfer_id):
+        case Settle(transfer_id=transfer_id) | Release(transfer_id=transfer_id) | Lapse(transfer_id=transfer_id):
             rivals += [Release(transfer_id), Settle(transfer_id, random.choice(CUSTOMERS), random.randint(1, 60))]
+            rivals += [Lapse(transfer_id)]
+        case SetLimits(account_id=account_id) | SetAlert(account_id=account_id) | SetCredit(account_id=account_id):
+            rivals += [_limits(random, account_id), SetAlert(account_id, 100), SetStatus(account_id, "frozen")]
+            rivals += [Post(trf(random.randint(1, 60)), account_id, RAIL, random.randint(1, 200), "USD")]
         case Fold(account_id=account_id):
             rivals += [
                 Post(trf(random.randint(1, 60)), RAIL, random.choice(CUSTOMERS), 5, "USD"),
                 Fold(account_id, (0, 1)),
             ]
     return random.choice([each for each in rivals if _is_about_customers(each)] or [operation])
+
+
+def _limits(random: Random, account_id: str) -> SetLimits:
+    return SetLimits(account_id, random.choice([None, 100, 150, 300]), random.choice([None, 200, 400]))
+
+
+def _lapse_at(random: Random) -> str:
+    return random.choice(["", lapse_at(random.randint(0, 12))])
 
 
 def _odd(random: Random, transfer_id: str, amount: int) -> Post:
@@ -74,4 +93,5 @@ def _odd(random: Random, transfer_id: str, amount: int) -> Post:
 
 
 def _is_about_customers(operation: Operation) -> bool:
-    return not isinstance(operation, SetStatus) or operation.account_id in CUSTOMERS
+    changes = SetStatus | SetLimits | SetAlert | SetCredit
+    return not isinstance(operation, changes) or operation.account_id in CUSTOMERS

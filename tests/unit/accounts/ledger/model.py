@@ -1,8 +1,11 @@
 """The ledger as it ought to be: plain numbers, one operation after another, no faults."""
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
+from common.dynamo import Item
 from common.tasks import Post, Refuse, Release, Reserve, Settle
 
 from tests.unit.accounts.ledger.books import Books
@@ -17,6 +20,53 @@ class SetStatus:
 
 
 @dataclass(frozen=True)
+class SetLimits:
+    """What an owner lets go in a day and in a week; None is no limit."""
+
+    account_id: str
+    daily: int | None
+    weekly: int | None
+
+
+@dataclass(frozen=True)
+class SetAlert:
+    """Below what the owner wants to know of it; None for never."""
+
+    account_id: str
+    threshold: int | None
+
+
+@dataclass(frozen=True)
+class SetCredit:
+    """How much an admin lends; not less than what is used."""
+
+    account_id: str
+    credit_limit: int
+
+
+@dataclass(frozen=True)
+class SetHot:
+    """Whether an admin has an account's credits go to its inbox."""
+
+    account_id: str
+    hot: bool
+
+
+@dataclass(frozen=True)
+class Lapse:
+    """The clock's look at one hold."""
+
+    transfer_id: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Days pass."""
+
+    days: int
+
+
+@dataclass(frozen=True)
 class Fold:
     """A folder that looks at these shards."""
 
@@ -24,9 +74,17 @@ class Fold:
     shards: tuple[int, ...]
 
 
-Operation = Post | Refuse | Reserve | Settle | Release | SetStatus | Fold
+Operation = (
+    Post | Refuse | Reserve | Settle | Release | Lapse
+    | SetStatus | SetLimits | SetAlert | SetCredit | SetHot | Wait | Fold
+)  # fmt: skip
 Answer = tuple[str, str, int]
 """Outcome, code, amount (0 for a posting); times are left to the books."""
+Told = tuple[str, ...]
+"""An event: its type, account, and data, as text."""
+
+SATURDAY = date(2026, 11, 21)
+"""Day 0. The tests' clock stands in the middle of a day, and moves on by whole days and a few milliseconds."""
 
 
 @dataclass
@@ -36,28 +94,58 @@ class Account:
     status: str = "active"
     posted: int = 0
     held: int = 0
+    daily: int | None = None
+    weekly: int | None = None
+    alert: int | None = None
+    gone: Counter[int] = field(default_factory=Counter)
+    """What left, or is held to leave, by the day on which that was decided."""
+    told: set[tuple[str, int]] = field(default_factory=set)
+    """The days and weeks of which the owner was told that their limit was met."""
+
+    @property
+    def available(self) -> int:
+        return self.posted - self.held + self.credit_limit
+
+    def spent(self, day: int) -> tuple[int, int]:
+        """In the day, and in the week that it is in."""
+        return self.gone[day], sum(amount for other, amount in self.gone.items() if week(other) == week(day))
+
+
+def week(day: int) -> int:
+    """Day 2 is a Monday."""
+    return (day + 5) // 7
 
 
 @dataclass
 class Model:
     accounts: dict[str, Account]
+    today: int = 0
     steps: dict[tuple[str, str], Answer] = field(default_factory=dict)
     holds: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
     """Status, account, amount (held, paid or given back), and the code of a decline."""
+    times: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    """The day on which a hold was made, and that on which it lapses."""
+    events: list[Told] = field(default_factory=list)
 
     def fork(self) -> "Model":
         return deepcopy(self)
 
     def state(self) -> object:
         return (
-            {name: (account.posted, account.held, account.status) for name, account in self.accounts.items()},
+            {
+                name: (
+                    *(account.posted, account.held, account.status, account.credit_limit),
+                    *(account.daily, account.weekly, account.alert, *account.spent(self.today)),
+                )
+                for name, account in self.accounts.items()
+            },
             self.steps,
             self.holds,
+            sorted(self.events),
         )
 
-    @staticmethod
-    def state_of(books: Books, accounts: dict[str, Account]) -> object:
-        """The same state, as a ledger's items tell it."""
+    def state_of(self, books: Books, events: list[Told]) -> object:
+        """The same state, as a ledger's items and its stream tell it."""
         balances = books.balances()
         holds = {}
         for transfer_id, hold in books.holds.items():
@@ -67,18 +155,19 @@ class Model:
             {
                 name: (
                     *balances.get(name, (0, 0)),
-                    books.heads[name]["status"] if ":" not in name else account.status,
+                    *(("active", 0, None, None, None, 0, 0) if ":" in name else _seen(books.heads[name], self.today)),
                 )
-                for name, account in accounts.items()
+                for name in self.accounts
             },
             {
                 (marker["transfer_id"], marker["step"]): (marker["outcome"], marker["code"], 0)
                 for marker in books.markers
             },
             holds,
+            sorted(events),
         )
 
-    def apply(self, operation: Operation) -> Answer:
+    def apply(self, operation: Operation) -> Answer:  # noqa: C901 (one line an operation)
         match operation:
             case Post():
                 return self._post(operation)
@@ -91,13 +180,36 @@ class Model:
                 return self._settle(operation)
             case Release():
                 return self._release(operation)
+            case Lapse():
+                return self._lapse(operation.transfer_id)
+            case SetLimits():
+                return self._limit(operation)
+            case SetAlert():
+                account = self.accounts[operation.account_id]
+                if account.status == "closed":
+                    return "refused", "", 0
+                account.alert = operation.threshold
+                return "set", "", 0
+            case SetCredit():
+                account = self.accounts[operation.account_id]
+                if account.status == "closed" or account.posted - account.held + operation.credit_limit < 0:
+                    return "refused", "", 0
+                account.credit_limit = operation.credit_limit
+                return "set", "", 0
+            case SetHot():
+                return "set", "", 0
+            case Wait():
+                self.today += operation.days
+                return "waited", "", 0
             case SetStatus():
                 account = self.accounts[operation.account_id]
-                if account.status != "closed" and (
-                    operation.status != "closed" or not (account.posted or account.held)
-                ):
-                    account.status = operation.status
-                return account.status, "", 0
+                emptied = not account.posted and not account.held
+                if account.status != operation.status == "closed" and not emptied:
+                    return "refused", "", 0
+                if account.status == "closed" != operation.status:
+                    return "refused", "", 0
+                account.status = operation.status
+                return "set", "", 0
             case Fold():
                 return "folded", "", 0
 
@@ -107,6 +219,7 @@ class Model:
             refusal = self._cannot_pay(post.source_account_id, post.amount, post.currency)
             refusal = refusal or self._cannot_be_paid(post.destination_account_id, post.currency)
             if not refusal:
+                self._leave(post.source_account_id, post.amount)
                 self.accounts[post.source_account_id].posted -= post.amount
                 self.accounts[post.destination_account_id].posted += post.amount
             self.steps[step] = (*(refusal or ("posted", "")), 0)
@@ -116,7 +229,10 @@ class Model:
         if reserve.transfer_id not in self.holds:
             refusal = self._cannot_pay(reserve.account_id, reserve.amount, reserve.currency)
             if not refusal:
+                self._leave(reserve.account_id, reserve.amount)
                 self.accounts[reserve.account_id].held += reserve.amount
+                lapses = (date.fromisoformat(reserve.lapses_at[:10]) - SATURDAY).days if reserve.lapses_at else None
+                self.times[reserve.transfer_id] = self.today, lapses
             status, code = ("declined", refusal[1]) if refusal else ("open", "")
             self.holds[reserve.transfer_id] = status, reserve.account_id, reserve.amount, code
         return self._hold(reserve.transfer_id)
@@ -125,6 +241,8 @@ class Model:
         status, payer, held, _ = self.holds.get(settle.transfer_id, ("", "", 0, ""))
         if status != "open":
             return self._hold(settle.transfer_id)
+        if self._is_past(settle.transfer_id):
+            return self._give_back(settle.transfer_id)
         amount = held if settle.amount is None else settle.amount
         if amount > held or payer == settle.destination_account_id:
             return "ValueError", "", 0
@@ -133,16 +251,51 @@ class Model:
             return "declined", refusal[1], 0
         self.accounts[payer].held -= held
         self.accounts[payer].posted -= amount
+        self.accounts[payer].gone[self.times[settle.transfer_id][0]] -= held - amount
         self.accounts[settle.destination_account_id].posted += amount
         self.holds[settle.transfer_id] = "settled", payer, amount, ""
         return self._hold(settle.transfer_id)
 
     def _release(self, release: Release) -> Answer:
-        status, account_id, amount, _ = self.holds.setdefault(release.transfer_id, ("released", "", 0, ""))
-        if status == "open":
-            self.accounts[account_id].held -= amount
-            self.holds[release.transfer_id] = "released", account_id, amount, ""
-        return self._hold(release.transfer_id)
+        status = self.holds.setdefault(release.transfer_id, ("released", "", 0, ""))[0]
+        return self._give_back(release.transfer_id) if status == "open" else self._hold(release.transfer_id)
+
+    def _lapse(self, transfer_id: str) -> Answer:
+        is_open = self.holds.get(transfer_id, ("",))[0] == "open"
+        return self._give_back(transfer_id) if is_open and self._is_past(transfer_id) else self._hold(transfer_id)
+
+    def _is_past(self, transfer_id: str) -> bool:
+        lapses = self.times[transfer_id][1]
+        return lapses is not None and lapses <= self.today
+
+    def _give_back(self, transfer_id: str) -> Answer:
+        _, account_id, amount, _ = self.holds[transfer_id]
+        self.accounts[account_id].held -= amount
+        self.accounts[account_id].gone[self.times[transfer_id][0]] -= amount
+        self.holds[transfer_id] = "lapsed" if self._is_past(transfer_id) else "released", account_id, amount, ""
+        return self._hold(transfer_id)
+
+    def _leave(self, name: str, amount: int) -> None:
+        """Counts what leaves an account, and tells its owner where little is left."""
+        account = self.accounts[name]
+        if ":" in name:
+            return
+        account.gone[self.today] += amount
+        before, after = account.available, account.available - amount
+        if account.alert is not None and before >= account.alert > after:
+            self.events.append(("balance.low", name, str(after), str(account.alert)))
+
+    def _limit(self, wanted: SetLimits) -> Answer:
+        account = self.accounts[wanted.account_id]
+        if account.status == "closed":
+            return "refused", "", 0
+        kept = set()
+        if account.daily == wanted.daily:
+            kept |= {each for each in account.told if each[0] == "daily"}
+        if account.weekly == wanted.weekly:
+            kept |= {each for each in account.told if each[0] == "weekly"}
+        account.daily, account.weekly, account.told = wanted.daily, wanted.weekly, kept
+        return "set", "", 0
 
     def _hold(self, transfer_id: str) -> Answer:
         if transfer_id not in self.holds:
@@ -152,6 +305,7 @@ class Model:
 
     def _cannot_pay(self, name: str, amount: int, currency: str) -> tuple[str, str] | None:
         account = self.accounts.get(name)
+        refused = False
         if account is None:
             return "failed", "not_found"
         if account.currency != currency:
@@ -160,12 +314,34 @@ class Model:
             return None
         if account.status != "active":
             return "declined", "account_frozen"
-        if account.posted - account.held + account.credit_limit < amount:
+        if account.available < amount:
             return "declined", "insufficient_funds"
-        return None
+        today, this_week = account.spent(self.today)
+        for period, number, limit, spent in (
+            ("daily", self.today, account.daily, today),
+            ("weekly", week(self.today), account.weekly, this_week),
+        ):
+            if limit is not None and spent + amount > limit:
+                refused = True
+                if (period, number) not in account.told:
+                    account.told.add((period, number))
+                    self.events.append(("limit.exceeded", name, period, str(limit), str(spent), str(amount)))
+        return ("declined", "limit_exceeded") if refused else None
 
     def _cannot_be_paid(self, name: str, currency: str) -> tuple[str, str] | None:
         account = self.accounts.get(name)
         if account is None or account.status == "closed":
             return "failed", "payee_not_found"
         return ("failed", "currency_mismatch") if account.currency != currency else None
+
+
+def _seen(head: Item, today: int) -> tuple[object, ...]:
+    """An account's state on a day as its head tells it."""
+    moment = SATURDAY + timedelta(days=today)
+    year, number, _ = moment.isocalendar()
+    return (
+        *(head["status"], head["credit_limit"]),
+        *(head.get("daily_limit"), head.get("weekly_limit"), head.get("low_balance_alert")),
+        head["day_spent"] if head.get("day") == moment.isoformat() else 0,
+        head["week_spent"] if head.get("week") == f"{year}-W{number:02}" else 0,
+    )

@@ -4,6 +4,7 @@ REMIT_FUZZ_EXAMPLES sets how many seeds are run; the seed is in the test's name.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -19,7 +20,7 @@ from functions.accounts.domain import ledger, pages
 from functions.accounts.service.ledger import Busy
 from tests.support.clock import FakeClock
 from tests.support.memory_table import Call, Conflict, MemoryTable, throttled
-from tests.unit.accounts.ledger.bench import FEES, RAIL, Bench
+from tests.unit.accounts.ledger.bench import FEES, RAIL, Bench, published
 from tests.unit.accounts.ledger.books import Books
 from tests.unit.accounts.ledger.drawing import CUSTOMERS, draw
 from tests.unit.accounts.ledger.model import Operation
@@ -132,13 +133,23 @@ def test_writers_at_once_leave_books_that_balance(seed: int, chance: float) -> N
         baton.run([worker([draw(random) for _ in range(12)]) for _ in range(WORKERS)])
         table.hook = None
         Books.of(table.items()).check()
+        # The turn of a folder that died is over by then.
+        bench.clock.advance(minutes=1)
         for account_id in (RAIL, FEES):
-            bench.ledger.fold(account_id, range(2))
+            bench.folding.fold(account_id, range(2))
+        bench.clock.advance(days=90)
+        for transfer_id in bench.ledger.lapsing():
+            assert bench.ledger.lapse(transfer_id).outcome == "lapsed"
     books = Books.of(table.items())
     books.check()
     assert books.inbox == []
+    assert not any("lapse_at" in hold for hold in books.holds.values())
+    numbers = defaultdict(list)
+    for event in published(table.changes):
+        numbers[event["subject"]].append(event["sequence"])
+    assert all(each == sorted(set(each)) for each in numbers.values()), "an account's events ascend"
     for operation, answer in answers:
         if isinstance(operation, Post | Refuse):
             assert bench.run(operation) == answer, "a step has one answer"
-        elif isinstance(answer, HoldOutcome) and answer.outcome in ("settled", "released"):
+        elif isinstance(answer, HoldOutcome) and answer.outcome in ("settled", "released", "lapsed"):
             assert bench.run(Release(operation.transfer_id)) == answer, "a hold is resolved once"  # type: ignore[union-attr]

@@ -17,7 +17,7 @@ OTHER = f"usr_{BOB[4:]}"
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(MemoryTable())
-    monkeypatch.setattr(account_entries, "service", lambda: bench.ledger)
+    monkeypatch.setattr(account_entries, "service", lambda: bench.journal)
     bench.fund(ALICE, 1000)
     for number in range(1, 5):
         bench.clock.advance(seconds=1)
@@ -123,7 +123,7 @@ def test_a_cursor_is_good_for_its_list_alone(bench: Bench) -> None:
 
 
 def test_strangers_and_system_accounts_are_not_found(bench: Bench) -> None:
-    bench.ledger.fold(RAIL, SHARDS)
+    bench.folding.fold(RAIL, SHARDS)
     assert entries(caller=OTHER).status == 404
     assert entries(caller=OTHER, role="arbiter").status == 404
     assert entries(STRANGER).status == 404
@@ -135,5 +135,5 @@ def test_strangers_and_system_accounts_are_not_found(bench: Bench) -> None:
 
 def test_an_account_without_entries_has_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = Bench(MemoryTable())
-    monkeypatch.setattr(account_entries, "service", lambda: fresh.ledger)
+    monkeypatch.setattr(account_entries, "service", lambda: fresh.journal)
     assert entries().json == {"data": [], "next_cursor": None}

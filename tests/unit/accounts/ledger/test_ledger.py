@@ -7,7 +7,6 @@ from common.clock import timestamp
 from common.dynamo import Contended
 from common.tasks import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
 
-from functions.accounts.domain import ledger, pages
 from functions.accounts.service.ledger import Busy
 from tests.support.memory_table import Call, Conflict, MemoryTable
 from tests.unit.accounts.ledger.bench import (
@@ -16,9 +15,7 @@ from tests.unit.accounts.ledger.bench import (
     CAROL,
     EURO_RAIL,
     EVA,
-    FEES,
     RAIL,
-    SHARDS,
     STRANGER,
     Bench,
     bench_time,
@@ -446,155 +443,23 @@ def test_two_resolutions_at_once_are_one(
     assert [bench.run(second)] == others
 
 
-# --- the inbox of a system account ----------------------------------------------------------------------------------
-
-
-def folded(bench: Bench, shards: tuple[int, ...] = SHARDS) -> Books:
-    bench.ledger.fold(RAIL, shards)
-    return Books.of(bench.table.scan())
-
-
-def test_entries_of_the_rail_are_folded_into_a_page(bench: Bench) -> None:
-    bench.fund(ALICE, 100, 1)
-    bench.clock.advance(seconds=1)
-    bench.fund(BOB, 50, 2)
-    books = folded(bench)
-    (page,) = books.journals[RAIL]
-    assert books.inbox == []
-    assert (page["page"], page["opening_version"], page["opening_posted"]) == (1, 0, 0)
-    assert (page["version"], page["posted"]) == (2, -150)
-    assert [line["transfer_id"] for line in page["lines"]] == [trf(1), trf(2)]
-    assert books.heads[RAIL] == {
-        "pk": f"A#{RAIL}",
-        "sk": "H",
-        "account_id": RAIL,
-        "currency": "USD",
-        "posted": -150,
-        "held": 0,
-        "available": -150,
-        "version": 2,
-        "line_at": bench_time(bench),
-        "fold": 1,
-        "clean": 1,
-    }
-
-
-def test_folding_nothing_writes_nothing(bench: Bench, table: MemoryTable) -> None:
-    before = table.items()
-    folded(bench)
-    assert table.items() == before
-
-
-def test_a_page_takes_so_many_and_the_next_the_rest(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "PAGE_LINES", 2)
-    for number in range(1, 6):
-        bench.fund(ALICE, 10, number)
-    assert [len(page["lines"]) for page in folded(bench).journals[RAIL]] == [2, 2, 1]
-
-
-def test_a_page_is_never_older_than_the_last(bench: Bench) -> None:
-    bench.fund(ALICE, 10, 1)
-    late = bench_time(bench)
-    folded(bench)
-    bench.clock.advance(minutes=-5)
-    bench.fund(ALICE, 10, 2)
-    first, second = folded(bench).journals[RAIL]
-    assert first["sk"] < second["sk"] == f"{late}#000000000002"
-
-
-def test_only_the_shards_named_are_folded(bench: Bench) -> None:
-    bench.fund(ALICE, 10, 1)
-    (entry,) = Books.of(bench.table.scan()).inbox
-    assert len(folded(bench, tuple(shard for shard in SHARDS if shard != entry["shard"])).inbox) == 1
-    assert folded(bench, (entry["shard"],)).inbox == []
-
-
-def test_entries_spread_over_the_shards(bench: Bench) -> None:
-    shards = {ledger.InboxEntry(RAIL, trf(number), "post", 1, "USD", "", "").shard for number in range(1000)}
-    assert shards == set(range(ledger.INBOX_SHARDS))
-
-
-def test_a_full_page_fits_into_an_item(bench: Bench, table: MemoryTable) -> None:
-    """The table refuses an item of more than 400 KB."""
-    for number in range(pages.PAGE_LINES):
-        entry = ledger.InboxEntry(RAIL, trf(number), "x" * 60, -(10**15), "USD", bench_time(bench), "")
-        table.put(
-            {
-                "pk": f"I#{RAIL}#00",
-                "sk": f"{entry.transfer_id}#{entry.step}",
-                "account_id": RAIL,
-                "transfer_id": entry.transfer_id,
-                "step": entry.step,
-                "change": entry.change,
-                "currency": "USD",
-                "at": entry.at,
-                "description": "",
-            }
-        )
-    bench.ledger.fold(RAIL, [0])
-    head = bench.head(RAIL)
-    assert (head["fold"], head["clean"], head["posted"]) == (1, 1, -pages.PAGE_LINES * 10**15)
-    table.batch_delete([(item["pk"], item["sk"]) for item in table.items()])
-
-
+@pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(
-    ("call", "moment"),
-    [
-        ("transact", "after"),
-        ("batch_delete", "before"),
-        ("batch_delete", "after"),
-        ("update", "before"),
-        ("update", "after"),
-    ],
+    "operation", [Reserve(trf(1), ALICE, 60, "USD", "rent"), Settle(trf(1), BOB, 45), Release(trf(1))]
 )
-def test_a_fold_that_died_is_finished_by_the_next(bench: Bench, table: MemoryTable, call: str, moment: str) -> None:
-    for number in range(1, 5):
-        bench.fund(ALICE, 10, number)
-    once(table, call, moment, crash)
-    with pytest.raises(Crash):
-        folded(bench)
-    Books.of(table.items()).check()
-    bench.fund(ALICE, 10, 5)
-    books = folded(bench)
-    assert books.inbox == []
-    assert [len(page["lines"]) for page in books.journals[RAIL]] == [4, 1]
-    assert books.heads[RAIL]["posted"] == -50 and books.heads[RAIL]["clean"] == 2
-
-
-@pytest.mark.parametrize("calls", range(1, 12))
-def test_two_folders_count_each_entry_once(bench: Bench, table: MemoryTable, calls: int) -> None:
-    """A rival folds the same entries, and what came meanwhile, before each of the calls in turn."""
-    for number in range(1, 4):
-        bench.fund(ALICE, 10, number)
-    shards = tuple({entry["shard"] for entry in Books.of(table.items()).inbox})
-    left = calls
-
-    def hook(call: Call) -> None:
-        nonlocal left
-        left -= call.moment == "before"
-        if left == 0:
-            table.hook = None
-            bench.ledger.fold(RAIL, shards)
-            bench.clock.advance(seconds=1)
-            bench.fund(ALICE, 10, 4)
-            bench.ledger.fold(RAIL, SHARDS)
-            bench.fund(ALICE, 10, 5)
-            bench.clock.advance(seconds=1)
-
-    table.hook = hook
-    folded(bench, shards)
-    table.hook = None
-    books = folded(bench)
-    assert sum(len(page["lines"]) for page in books.journals[RAIL]) == (5 if left <= 0 else 3)
-
-
-def test_fees_are_a_system_account_too(bench: Bench) -> None:
+def test_a_step_of_a_hold_that_died_is_done_once(
+    bench: Bench, table: MemoryTable, operation: Reserve | Settle | Release, moment: str
+) -> None:
     bench.fund(ALICE, 100)
-    assert bench.ledger.post(pay(1, ALICE, FEES, 30)).outcome == "posted"
-    bench.ledger.fold(FEES, SHARDS)
-    assert bench.head(FEES)["posted"] == 30
-
-
-def test_a_posting_between_two_system_accounts(bench: Bench) -> None:
-    assert bench.ledger.post(pay(1, RAIL, FEES, 30)).outcome == "posted"
-    assert Books.of(bench.table.scan()).balances()[FEES] == (30, 0)
+    if not isinstance(operation, Reserve):
+        bench.ledger.reserve(Reserve(trf(1), ALICE, 60, "USD", "rent"))
+    once(table, "transact", moment, crash)
+    with pytest.raises(Crash):
+        bench.run(operation)
+    first = bench_time(bench)
+    bench.clock.advance(seconds=5)
+    answer = bench.run(operation)
+    assert isinstance(answer, HoldOutcome)
+    assert answer.at == (first if moment == "after" else bench_time(bench))
+    expected = {Reserve: (100, 60, 40), Settle: (55, 0, 55), Release: (100, 0, 100)}
+    assert balances(bench, ALICE) == expected[type(operation)]

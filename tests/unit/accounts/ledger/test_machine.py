@@ -26,11 +26,13 @@ from tests.unit.accounts.ledger.bench import (
     Bench,
     accounts,
     answer_of,
+    published,
+    told_of,
     trf,
 )
 from tests.unit.accounts.ledger.books import Books
 from tests.unit.accounts.ledger.drawing import CUSTOMERS, draw, rival
-from tests.unit.accounts.ledger.model import Answer, Fold, Model, Operation
+from tests.unit.accounts.ledger.model import Answer, Fold, Lapse, Model, Operation, Told, Wait
 
 
 class Crash(Exception):
@@ -86,14 +88,21 @@ class LedgerMachine(RuleBasedStateMachine):
             self.model.apply(deposit)
             self.bench.run(deposit)
         self.answered: dict[object, object] = {}
+        self.seen = 0
+        self.told: list[Told] = []
+        self.sequences: dict[str, int] = {}
 
     def teardown(self) -> None:
         self.table.hook = None
         for account_id in (RAIL, FEES):
-            self.bench.ledger.fold(account_id, (0, 1))
+            self.bench.folding.fold(account_id, (0, 1))
+        assert self.model.apply(Wait(30)) == self.run(Wait(30))
+        for transfer_id in self.bench.ledger.lapsing():
+            assert self.model.apply(Lapse(transfer_id)) == self.run(Lapse(transfer_id))
+        assert list(self.bench.ledger.lapsing()) == []
         books = Books.of(self.table.items())
         books.check()
-        assert books.inbox == [] and Model.state_of(books, self.model.accounts) == self.model.state()
+        assert books.inbox == [] and self.model.state_of(books, self.heard()) == self.model.state()
         self.small.close()
 
     @initialize(seed=SEEDS)
@@ -113,6 +122,16 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def books_balance(self) -> None:
         Books.of(self.table.items()).check()
+
+    def heard(self) -> list[Told]:
+        """What the owners were told of limits and balances so far; an account's events ascend, and none comes twice."""
+        for event in published(self.table.changes[self.seen :]):
+            assert event["sequence"] > self.sequences.get(event["subject"], 0), event
+            self.sequences[event["subject"]] = event["sequence"]
+            if event["type"] in ("limit.exceeded", "balance.low"):
+                self.told.append(told_of(event))
+        self.seen = len(self.table.changes)
+        return self.told
 
     def step(self, operation: Operation, script: Script, skew: int) -> None:
         """Runs an operation with its script, and finds the order in which the model gives the very same answers."""
@@ -155,26 +174,31 @@ class LedgerMachine(RuleBasedStateMachine):
         """The same step has the same answer for ever, its time included."""
         if isinstance(operation, Post | Refuse):
             assert self.answered.setdefault((operation.transfer_id, operation.step), outcome) == outcome
-        elif isinstance(operation, Reserve | Settle | Release) and answer_of(outcome)[0] in ("settled", "released"):
+        elif isinstance(operation, Reserve | Settle | Release | Lapse) and answer_of(outcome)[0] in (
+            "settled",
+            "released",
+            "lapsed",
+        ):
             assert self.answered.setdefault(operation.transfer_id, outcome) == outcome
 
     def explain(self, operation: Operation, answer: Answer | None, others: list[tuple[Operation, Answer]]) -> Model:
         """The model after the operation took effect somewhere among the others, or, unanswered, not at all."""
-        observed = Model.state_of(Books.of(self.table.items()), self.model.accounts)
+        books, heard = Books.of(self.table.items()), self.heard()
         places: list[int | None] = [*range(len(others) + 1)]
         if answer is None:
             places.append(None)
-        tried = []
+        tried: list[object] = []
         for place in places:
             model = self.model.fork()
             order: list[tuple[Operation, Answer | None]] = list(others)
             if place is not None:
                 order.insert(place, (operation, answer))
-            agrees = all(expected in (model.apply(each), None) for each, expected in order)
-            tried.append((place, agrees, model.state()))
-            if agrees and model.state() == observed:
+            agrees = all(given in (model.apply(each), None) for each, given in order)
+            expected, observed = model.state(), model.state_of(books, heard)
+            tried.append((place, agrees, expected, observed))
+            if agrees and expected == observed:
                 return model
-        raise AssertionError(f"{operation} answered {answer} amid {others}\nobserved {observed}\nmodels {tried}")
+        raise AssertionError(f"{operation} answered {answer} amid {others}\nplace, agrees, model, observed: {tried}")
 
 
 LedgerMachine.TestCase.settings = settings(

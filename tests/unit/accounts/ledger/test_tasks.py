@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from common.tasks import TaskFailed
 
-from functions.accounts.bootstrap import ledger as bootstrap
+from functions.accounts.bootstrap import folding as bootstrap
 from functions.accounts.events import fold
 from functions.accounts.tasks import post, refuse, release, reserve, settle
 from tests.support.memory_table import Call, MemoryTable
 from tests.support.rest import CONTEXT
 from tests.unit.accounts.ledger.bench import ALICE, BOB, FEES, RAIL, Bench, bench_time, trf
 from tests.unit.accounts.ledger.books import Books
+from tests.unit.accounts.ledger.costs import costs
 
 
 @pytest.fixture
@@ -22,8 +23,9 @@ def table() -> MemoryTable:
 @pytest.fixture
 def bench(table: MemoryTable, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(table)
-    for module in (post, refuse, reserve, settle, release, fold):
+    for module in (post, refuse, reserve, settle, release):
         monkeypatch.setattr(module, "service", lambda: bench.ledger)
+    monkeypatch.setattr(fold, "service", lambda: bench.folding)
     return bench
 
 
@@ -110,10 +112,52 @@ def test_one_account_that_fails_comes_again_alone(bench: Bench, table: MemoryTab
 
 def test_the_pause_between_tries_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("functions.accounts.bootstrap.ledger.time.sleep", slept.append)
+    monkeypatch.setattr("functions.accounts.bootstrap.folding.time.sleep", slept.append)
     for attempt in range(1, 8):
-        bootstrap._pause(attempt)
+        bootstrap.pause(attempt)
     assert len(slept) == 7 and all(0 <= seconds <= 0.25 for seconds in slept)
+
+
+def test_what_each_use_case_costs() -> None:
+    """Of limits, alerts and events nothing is to be seen in a posting's cost."""
+    assert {cost.name: (cost.calls, cost.units) for cost in costs()} == {
+        "post": (2, 10),
+        "post under limits and an alert": (2, 10),
+        "post that tells of a low balance": (2, 10),
+        "post from a rail": (2, 8),
+        "post to a rail": (2, 8),
+        "post asked again": (1, 0),
+        "decline for funds": (2, 1),
+        "decline by a limit, told": (2, 4),
+        "decline by a limit, later": (2, 1),
+        "refuse": (1, 1),
+        "reserve": (2, 6),
+        "reserve that lapses": (2, 6),
+        "reserve that tells of a low balance": (2, 6),
+        "reserve declined by a limit, told": (2, 4),
+        "settle": (3, 10),
+        "settle in part": (3, 10),
+        "settle asked again": (1, 0),
+        "release": (3, 6),
+        "lapse": (3, 6),
+        "set limits": (2, 1),
+        "set the same limits": (1, 0),
+    }
+
+
+def test_an_accounts_head_stays_within_a_kilobyte(bench: Bench, table: MemoryTable) -> None:
+    """Beyond it every posting would cost two units more; its name has a hundred letters here."""
+    bench.fund(ALICE, 10**15)
+    bench.set_limits(ALICE, 10**14, 10**15)
+    bench.set_alert(ALICE, 10**14)
+    bench.set_credit(ALICE, 10**15)
+    post.handler(posting(1, ALICE, BOB, 10**14), CONTEXT)
+    post.handler(posting(2, ALICE, BOB, 10**15), CONTEXT)
+    head = bench.head(ALICE)
+    assert {"day", "day_told", "week_told", "daily_limit", "weekly_limit", "low_balance_alert"} <= set(head)
+    table.put({**head, "name": "x" * 100, "pin": "x" * 100, "hot": True, "posted": -(10**17), "available": 10**17})
+    assert table.calls[-1].units == 1
+    table.put(head)
 
 
 def test_what_a_use_case_costs(bench: Bench, table: MemoryTable) -> None:

@@ -1,0 +1,374 @@
+"""Bugs planted on purpose, each of which some test has to find: `make mutants`.
+
+A mutant is an exact replacement in a copy of the tree. A guard that another guard makes redundant is planted together
+with it: alone it changes nothing that can be seen.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("functions", "layers/common", "tests/support", "tests/unit/accounts", "tests/conftest.py", "pyproject.toml")
+LEDGER_TESTS = "tests/unit/accounts/ledger"
+# What is quick comes first; the two that draw by chance take over where it finds nothing.
+TESTS = (
+    ("test_ledger", "test_folding", "test_limits", "test_lapse", "test_tasks"),
+    ("test_contended", "test_machine", "test_hot_machine"),
+)
+LEDGER = "functions/accounts/domain/ledger.py"
+HOLDS = "functions/accounts/domain/holds.py"
+LIMITS = "functions/accounts/domain/limits.py"
+SERVICE = "functions/accounts/service/ledger.py"
+STORE = "functions/accounts/store/ledger.py"
+SET_LIMITS = "functions/accounts/service/limits.py"
+LIMIT_TABLE = "functions/accounts/store/limits.py"
+PAGES = "functions/accounts/domain/pages.py"
+FOLDING = "functions/accounts/service/folding.py"
+FOLDING_STORE = "functions/accounts/store/folding.py"
+
+
+class Change(NamedTuple):
+    """An exact replacement of text that a file has once."""
+
+    path: str
+    old: str
+    new: str
+
+
+class Mutant(NamedTuple):
+    """One bug."""
+
+    name: str
+    changes: tuple[Change, ...]
+
+
+def mutant(name: str, *changes: tuple[str, str, str]) -> Mutant:
+    return Mutant(name, tuple(Change(*change) for change in changes))
+
+
+MUTANTS = [
+    # --- posting
+    mutant(
+        "the payer's version is not checked",
+        (
+            STORE,
+            'where += [\n            ("status", "=", "active"),',
+            'where = [\n            ("status", "=", "active"),',
+        ),
+    ),
+    mutant(
+        "the payee's version is not checked",
+        (STORE, 'where.append(("status", "<>", "closed"))', 'where[0] = ("status", "<>", "closed")'),
+    ),
+    mutant(
+        "no more is needed than is there",
+        (LEDGER, "if head.available < amount:", "if head.available < 0:"),
+        (STORE, '("available", ">=", -leg.available_change)', '("available", ">", -1)'),
+    ),
+    mutant(
+        "a frozen account pays where it was active when it was read",
+        (STORE, '("status", "=", "active")', '("status", "<>", "closed")'),
+    ),
+    mutant(
+        "a closed account is paid where it was open when it was read",
+        (STORE, 'where.append(("status", "<>", "closed"))', "pass"),
+    ),
+    mutant("a frozen account pays", (LEDGER, 'if head.status != "active":', 'if head.status == "closed":')),
+    mutant(
+        "a closed account is paid",
+        (LEDGER, 'if head is None or head.status == "closed":', "if head is None:"),
+    ),
+    mutant("a marker is written over", (STORE, "Put(item | _outbox(posting), ABSENT)", "Put(item | _outbox(posting))")),
+    mutant("money goes from an account to itself", (LEDGER, "if source == destination:", "if False:")),
+    mutant("a negative amount steals", (LEDGER, "not 0 < amount <= MAX_AMOUNT", "not amount <= MAX_AMOUNT")),
+    mutant("an amount has no end", (LEDGER, "not 0 < amount <= MAX_AMOUNT", "not 0 < amount")),
+    mutant("True is an amount", (LEDGER, "type(amount) is not int or ", "")),
+    mutant(
+        "the payer's currency is not checked",
+        (
+            LEDGER,
+            'if head.currency != currency:\n        return "failed", "currency_mismatch"\n    if head.status',
+            "if head.status",
+        ),
+    ),
+    mutant(
+        "the payee's currency is not checked",
+        (
+            LEDGER,
+            'if head.currency != currency:\n        return "failed", "currency_mismatch"\n    return None',
+            "return None",
+        ),
+    ),
+    mutant("a version is left out", (LEDGER, "version=head.version + 1,", "version=head.version + 2,")),
+    mutant("the balance after is the balance before", (LEDGER, "posted=head.posted + posted,", "posted=head.posted,")),
+    mutant(
+        "a line is older than the one before",
+        (LEDGER, "return max([now, *(head.line_at for head in heads)])", "return now"),
+    ),
+    mutant("a line forgets the credit limit", (LEDGER, "            credit_limit=head.credit_limit,\n", "")),
+    mutant(
+        "a posting takes the name of a hold's step",
+        (LEDGER, "if not step or step in _OTHER_STEPS:", "if not step:"),
+    ),
+    # --- holds
+    mutant("a hold is made over another", (STORE, "_outbox(change), ABSENT)", "_outbox(change))")),
+    mutant("a hold is resolved twice", (STORE, '(("status", "=", "open"),)', "()")),
+    mutant(
+        "a release gives back more",
+        (HOLDS, "0, -hold.amount, counted_at=hold.at", "0, -hold.amount - 1, counted_at=hold.at"),
+    ),
+    mutant(
+        "a settlement forgets the rest", (HOLDS, "-amount, -hold.amount, counted_at", "-amount, -amount, counted_at")
+    ),
+    mutant("a settlement pays more than was held", (HOLDS, "if _paid(request, hold) > hold.amount:", "if False:")),
+    mutant(
+        "a hold lapses before its time",
+        (HOLDS, "return bool(self.lapse_at) and self.lapse_at <= now", "return bool(self.lapse_at)"),
+    ),
+    mutant("a hold never lapses", (HOLDS, "return bool(self.lapse_at) and self.lapse_at <= now", "return False")),
+    mutant(
+        "a hold is settled after its time",
+        (SERVICE, "            if hold.is_past(now):\n                return self._give_back(hold, now)\n", ""),
+    ),
+    mutant(
+        "a lapse does not ask whether the hold is open",
+        (SERVICE, 'if hold.status != "open" or not hold.is_past(now):', "if not hold.is_past(now):"),
+        (STORE, '(("status", "=", "open"),)', "()"),
+    ),
+    mutant(
+        "what is resolved stays in the index",
+        (STORE, 'if hold.lapse_at and hold.status == "open":', "if hold.lapse_at:"),
+    ),
+    # --- limits
+    mutant(
+        "a limit never starts anew", (LIMITS, "replace(self, period=period, spent=0)", "replace(self, period=period)")
+    ),
+    mutant(
+        "a limit starts anew with each debit",
+        (LIMITS, "return self if period == self.period else replace", "return replace"),
+    ),
+    mutant("a week ends with the year", (LIMITS, 'return f"{year}-W{number:02}"', 'return f"{at[:4]}-W{number:02}"')),
+    mutant(
+        "a limit may be passed by one",
+        (LIMITS, "self.spent + amount <= self.limit", "self.spent + amount <= self.limit + 1"),
+    ),
+    mutant(
+        "a limit is never reached", (LIMITS, "self.spent + amount <= self.limit", "self.spent + amount < self.limit")
+    ),
+    mutant(
+        "what comes back of a hold still counts",
+        (LEDGER, "spending = spending.given_back(freed, counted_at, self.at)", "pass"),
+    ),
+    mutant("what comes back counts for another day", (LIMITS, "if daily.period == day(counted_at):", "if True:")),
+    mutant("what comes back counts for another week", (LIMITS, "if weekly.period == week(counted_at):", "if True:")),
+    mutant(
+        "a decline counts",
+        (
+            STORE,
+            "set=notes(notice.spending),",
+            'set=notes(notice.spending) | {"day_spent": notice.spending.daily.spent + 1},',
+        ),
+    ),
+    mutant(
+        "a daily limit set in between is passed",
+        (STORE, '            ("daily_limit", "absent or >=", leg.spending.daily.spent),\n', ""),
+    ),
+    mutant(
+        "a weekly limit set in between is passed",
+        (STORE, '            ("weekly_limit", "absent or >=", leg.spending.weekly.spent),\n', ""),
+    ),
+    mutant(
+        "limits stop a settlement",
+        (STORE, "if leg.available_change < 0:", "if leg.change < 0 or leg.available_change < 0:"),
+    ),
+    mutant(
+        "a limit goes without the PIN",
+        (LIMITS, "(limit is None or limit > self.limit)", "limit is not None and limit > self.limit"),
+    ),
+    mutant("a limit is raised without the PIN", (LIMITS, "(limit is None or limit > self.limit)", "limit is None")),
+    mutant(
+        "anyone sets anyone's limits",
+        (SET_LIMITS, "if found is None or found[0].owner_id != caller_id:", "if found is None:"),
+    ),
+    mutant(
+        "a limit is raised on what was read",
+        (LIMIT_TABLE, "remove=gone)", "remove=gone, where=())"),
+    ),
+    mutant(
+        "a closed account gets limits",
+        (SET_LIMITS, "if not account.is_open:", "if False:"),
+    ),
+    # --- events
+    mutant(
+        "each debit below the mark is told",
+        (LEDGER, "not available < threshold <= head.available", "not available < threshold"),
+    ),
+    mutant("each decline by a limit is told", (LEDGER, " if each.told != each.period]", "]")),
+    mutant(
+        "two first declines are both told",
+        (
+            STORE,
+            '("version", "=", head.version), ("changes", "absent or =", head.changes)',
+            '("version", "=", head.version)',
+        ),
+    ),
+    mutant(
+        "an alert set in between is not kept",
+        (STORE, '            as_read("low_balance_alert", head.low_balance_alert),\n', ""),
+    ),
+    mutant(
+        "an event's number is taken twice",
+        (STORE, '    if leg.events:\n        where.append(("changes", "absent or =", head.changes))\n', ""),
+    ),
+    mutant(
+        "changes don't count in an event's number",
+        (LEDGER, "return self.version + self.changes", "return self.version"),
+    ),
+    mutant(
+        "another limit is not told of", (LIMITS, 'replace(self, limit=limit, told="")', "replace(self, limit=limit)")
+    ),
+    mutant(
+        "what was told stays on the head",
+        (STORE, "        remove=[OUTBOX],\n        where=where,", "        where=where,"),
+    ),
+    mutant("nothing is told", (STORE, "return outbox(*events) if events else {}", "return {}")),
+    # --- inboxes and pages
+    mutant("a debit of a hot account goes to its inbox", (LEDGER, "(posted > 0 and self.heads", "(self.heads")),
+    mutant("an inbox is not folded before a decline", (SERVICE, "or not head.has_inbox or", "or True or")),
+    mutant("a hot payee is remembered for ever", (SERVICE, "self._now() - read_at < _HOT_FOR", "True")),
+    mutant(
+        "a page does not ask whether its account moved on",
+        (FOLDING_STORE, '        ("version", "=", head.version),\n', ""),
+    ),
+    mutant(
+        "a page is booked over another",
+        (FOLDING_STORE, '        ("version", "=", head.version),\n        ("fold", "absent or =", head.fold),\n', ""),
+    ),
+    mutant(
+        "an entry is taken into a page while the last one is not cleared",
+        (FOLDING, "        if head.clean < head.fold:\n            page: Page", "        if False:\n            page: Page"),
+        (FOLDING_STORE, '        ("clean", "absent or =", head.fold),\n', ""),
+    ),
+    mutant(
+        "a page is noted as cleared and is not",
+        (FOLDING_STORE, "self._at_once(self._table.batch_delete, batches)", "()"),
+    ),
+    mutant("a page forgets what is held", (FOLDING_STORE, "page.posted - page.held +", "page.posted +")),
+    mutant("a page forgets the credit limit", (FOLDING_STORE, "page.held + page.credit_limit", "page.held")),
+    mutant("a page is older than the line before", (PAGES, "at=max(now, head.line_at)", "at=now")),
+    mutant("a page's lines are numbered from its opening", (PAGES, "page.opening_version + 1)", "page.opening_version)")),
+    mutant("a page wakes the publisher", (FOLDING_STORE, "remove=[OUTBOX], ", "")),
+    mutant(
+        "a page that meets a debit is not planned again",
+        (FOLDING, "if (stands.fold, stands.clean) != (head.fold, head.clean):", "if stands != head:"),
+    ),
+    mutant("a folder takes another's turn", (FOLDING_STORE, '("until", "absent or <=", now)', '("until", "absent or >", "")')),
+    mutant("a folder ends another's turn", (FOLDING_STORE, '("until", "=", until)', '("until", ">", "")')),
+    mutant("a folder never ends its turn", (FOLDING, "        self._store.end_turn(account_id, until)\n", "")),
+    mutant("all finish a page at once, out of turn", (FOLDING, "is_busy = head.clean < head.fold or ", "is_busy = ")),
+    mutant(
+        "more waits in the inbox than was read, and is left",
+        (FOLDING, "default=0) < pages.PAGE_LINES:", "default=0) < 10**9:"),
+    ),
+]
+
+
+class Verdict(NamedTuple):
+    """What became of a mutant: the test that caught it, None where it survived."""
+
+    mutant: Mutant
+    caught_by: str | None
+
+
+def planted(source: str, change: Change) -> str:
+    """The source with a bug in it. Raises ValueError where the replacement does not fit exactly once."""
+    if source.count(change.old) != 1 or change.old == change.new:
+        raise ValueError(f"{change.path} has {source.count(change.old)} times {change.old!r}")
+    return source.replace(change.old, change.new)
+
+
+def copy(to: Path) -> Path:
+    """The part of the tree that the tests need."""
+    for name in COPIED:
+        source, target = ROOT / name, to / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return to
+
+
+def hunt(tree: Path, hunted: Mutant) -> Verdict:
+    """Runs the tests over a tree with the bug, and mends it again."""
+    sound = {change.path: (tree / change.path).read_text() for change in hunted.changes}
+    try:
+        for change in hunted.changes:
+            path = tree / change.path
+            path.write_text(planted(path.read_text(), change))
+        return Verdict(hunted, failing(tree))
+    finally:
+        for name, text in sound.items():
+            (tree / name).write_text(text)
+
+
+def failing(tree: Path) -> str | None:
+    """The first test that fails there."""
+    # Without bytecode: two sources of one size, written in one second, would share it.
+    environment = os.environ | {
+        "PYTHONPATH": f".{os.pathsep}layers/common",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "REMIT_FUZZ_EXAMPLES": "50",
+    }
+    for names in TESTS:
+        files = [f"{LEDGER_TESTS}/{name}.py" for name in names]
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *files],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if run.returncode:
+            told = [line for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+            return told[0].partition("::")[2].partition(" - ")[0] if told else "it does not start"
+    return None
+
+
+def main() -> int:
+    """Hunts every mutant (or those whose name has a word given) and prints what became of each."""
+    wanted = [each for each in MUTANTS if all(word in each.name for word in sys.argv[1:])]
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(2) as pool:
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for number in range(2):
+            trees.put(copy(Path(place) / str(number)))
+
+        def on_some_tree(each: Mutant) -> Verdict:
+            tree = trees.get()
+            try:
+                return hunt(tree, each)
+            finally:
+                trees.put(tree)
+
+        broken = on_some_tree(mutant("nothing")).caught_by
+        if broken:
+            print(f"the tests fail without any bug: {broken}")
+            return 1
+        survived = 0
+        for verdict in pool.map(on_some_tree, wanted):
+            survived += verdict.caught_by is None
+            print(f"{verdict.mutant.name:<62} {verdict.caught_by or 'SURVIVED'}", flush=True)
+    print(f"{len(wanted) - survived} of {len(wanted)} caught")
+    return min(survived, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The hourly function over its table: metrics and the report."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from common import aws
+from common.dynamo import Table, Update
+from common.observability import metrics
+
+from functions.accounts.bootstrap import reconciliation
+from functions.accounts.domain.reconciliation import Drift, Report
+from functions.accounts.events import reconcile
+from functions.accounts.store.reconciliation import ReconciliationTable
+from tests.support.rest import CONTEXT
+from tests.unit.accounts.ledger.bench import ALICE, Bench
+
+HEAD = (f"A#{ALICE}", "H")
+
+
+@pytest.fixture
+def table(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """A ledger with some money in it; nobody waits."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    reconciliation.service.cache_clear()
+    metrics().clear_metrics()
+    table = Table(dynamodb, "remit-accounts")
+    bench = Bench(table)
+    for head in [item for item in table.scan() if item["pk"].startswith("A#")]:
+        owned = {"pk": f"U#{head['owner_id']}"}
+        table.put({**owned, "sk": f"A#{head['account_id']}"})
+        table.put({**owned, "sk": f"D#{head['currency']}", "account_id": head["account_id"]})
+    bench.fund(ALICE, 500)
+    yield table
+    reconciliation.service.cache_clear()
+    aws.client.cache_clear()
+
+
+def emitted(printed: str) -> dict[str, list[float]]:
+    lines = [json.loads(line) for line in printed.splitlines() if "_aws" in line]
+    names = ("LedgerDrifts", "LedgerAccounts", "LedgerEntries")
+    return {name: line[name] for line in lines for name in names}
+
+
+def test_right_books_are_counted(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reconcile.handler({}, CONTEXT) == {"drifts": 0, "accounts": 5, "entries": 1}
+    assert emitted(capsys.readouterr().out) == {"LedgerDrifts": [0], "LedgerAccounts": [5], "LedgerEntries": [1]}
+    (report,) = table.query("R#reconciliation", before="latest")
+    assert report["drifts"] == 0
+
+
+def test_one_cent_is_found_told_and_counted(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    table.update(Update(HEAD, add={"posted": 1}))
+    assert reconcile.handler({}, CONTEXT) == {"drifts": 3, "accounts": 5, "entries": 1}
+    assert emitted(capsys.readouterr().out)["LedgerDrifts"] == [3]
+    (report,) = table.query("R#reconciliation", before="latest")
+    assert {finding["id"] for finding in report["findings"]} == {ALICE, "USD"}
+    (event,) = json.loads(report["outbox"])
+    assert event["type"] == "ledger.drifted"
+    table.update(Update(HEAD, add={"posted": -1}))
+    assert reconcile.handler({}, CONTEXT)["drifts"] == 0
+
+
+def test_an_account_is_its_head_then_its_journal(table: Table) -> None:
+    kinds = [item["pk"][0] for item in ReconciliationTable(table).account(ALICE)]
+    assert kinds == ["A", "E"]
+    table.delete(HEAD)
+    assert [item["pk"][0] for item in ReconciliationTable(table).account(ALICE)] == ["E"]
+    assert list(ReconciliationTable(table).account("acc_GHOST")) == []
+
+
+def test_a_report_of_very_many_drifts_keeps_the_first_of_them(table: Table) -> None:
+    store = ReconciliationTable(table)
+    drifts = tuple(Drift(2, "Balances follow the journal", f"acc_{number:026}", "x" * 150) for number in range(3000))
+    assert store.add_report(Report(1, "2026-11-21T09:30:00.000Z", 1, 1, 0, drifts), None)
+    assert store.last_report() == (1, Report(1, "", 0, 0, 0, drifts).digest)
+    (report,) = table.query("R#reconciliation", before="latest")
+    assert (report["drifts"], len(report["findings"])) == (3000, 500)
+
+
+def test_of_two_reports_with_one_number_the_first_stands(table: Table) -> None:
+    store = ReconciliationTable(table)
+    first, second = (Report(1, f"2026-11-21T09:3{minute}:00.000Z", 5, 1, 0, ()) for minute in (0, 1))
+    assert store.add_report(first, None)
+    assert not store.add_report(second, None)
+    assert [item["sk"] for item in table.query("R#reconciliation")] == [first.at, "latest"]
+    assert store.add_report(Report(2, second.at, 5, 1, 0, ()), None)

@@ -1,0 +1,300 @@
+"""One account paid by thousands a second while its owner pays out of it: `make capacity` prints what comes of it.
+
+The ledger, the folder and their stores run as they are, over a table with DynamoDB's limits in virtual time.
+"""
+
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from random import Random
+from threading import get_ident
+from typing import Any, NamedTuple
+from unittest import mock
+
+from common.dynamo import Contended, Item, Key
+from common.tasks import Post
+
+from functions.accounts.domain import ledger
+from functions.accounts.events import fold
+from functions.accounts.service.folding import Folding
+from functions.accounts.service.ledger import Busy, Ledger
+from functions.accounts.store.folding import FoldingStore
+from functions.accounts.store.items import page_of
+from functions.accounts.store.ledger import LedgerStore
+from tests.support import memory_table
+from tests.support.rest import CONTEXT
+from tests.unit.accounts.capacity.limited_table import LimitedTable
+from tests.unit.accounts.capacity.simulation import Core, Simulation
+from tests.unit.accounts.ledger.books import Books
+
+OPENED = "2026-11-21T09:29:00.000Z"
+SHOP = f"acc_{'S' * 26}"
+# A small purse with the shop: what it pays is out of what came in.
+OPENING, PRICE = 1000, 7
+DEBITS_A_SECOND = 20
+
+_POSTERS = 400
+_PARTITIONS = 16
+_BATCH = 1000
+_STREAM, _POLL, _INVOKE = 0.05, 0.25, 0.01
+"""Until a change is in the stream, between two looks at it, and until the function runs (seconds)."""
+_CALLS, _CALL = 10, 0.002
+"""Calls at once by a folder, and the processor's time for each (seconds)."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What comes in, and how the account is kept."""
+
+    name: str
+    credits_a_second: int
+    seconds: float
+    hot: bool = True
+    shards: int = ledger.INBOX_SHARDS
+    description: str = "order 4711"
+
+
+class Outcome(NamedTuple):
+    """What came of a load; times in seconds."""
+
+    load: Load
+    committed: int
+    gave_up: int
+    a_second: float
+    answered: Sequence[float]
+    booked: Sequence[float]
+    paid: int
+    declined: int
+    pages: int
+    busiest: dict[str, int]
+    """Write units of the busiest key of a kind in its busiest second: head, journal, inbox."""
+    conflicts: int
+    throttles: int
+    books: Books
+
+    def within(self, share: float, times: Sequence[float]) -> float:
+        return sorted(times)[int(share * (len(times) - 1))] if times else 0.0
+
+
+class Run:
+    """A load, run."""
+
+    def __init__(self, load: Load, seed: int) -> None:
+        self.load = load
+        self.random = Random(seed)
+        self.simulation = Simulation()
+        self.table = LimitedTable(self.simulation, seed, self._hear)
+        self.committed_at: dict[Key, float] = {}
+        self.booked: list[float] = []
+        self.answered: list[float] = []
+        self.ended: list[float] = []
+        self.paid = self.declined = self.gave_up = 0
+        self.busy = _POSTERS + 1
+        self.lanes: dict[int, deque[tuple[float, Key]]] = defaultdict(deque)
+        self.folders: dict[int, Folding] = {}
+        self.credits = int(load.credits_a_second * load.seconds)
+        self.arrivals = deque(each / load.credits_a_second for each in range(self.credits))
+
+    def outcome(self) -> Outcome:
+        """Runs it to its end: all is committed or given up, and all is folded."""
+        self._open()
+        with ExitStack() as stack:
+            # Nothing here writes to what it read, and the limited table knows its sizes itself.
+            stack.enter_context(mock.patch.object(memory_table, "_copy", dict))
+            stack.enter_context(mock.patch.object(memory_table, "_size", lambda item: 0))
+            stack.enter_context(mock.patch.object(ledger, "INBOX_SHARDS", self.load.shards))
+            stack.enter_context(mock.patch.object(fold, "service", lambda: self.folders[get_ident()]))
+            for lane in range(_PARTITIONS):
+                self.simulation.start(lambda lane=lane: self._fold(lane))
+            for _ in range(_POSTERS):
+                self.simulation.start(self._credit)
+            self.simulation.start(self._debit)
+            self.simulation.run()
+        elapsed = max(self.ended)
+        busiest = {
+            kind: max((units for (pk, _), units in self.table.written.items() if pk.startswith(prefix)), default=0)
+            for kind, prefix in (("head", f"A#{SHOP}"), ("journal", f"E#{SHOP}"), ("inbox", f"I#{SHOP}"))
+        }
+        return Outcome(
+            load=self.load,
+            committed=len(self.ended),
+            gave_up=self.gave_up,
+            a_second=len(self.ended) / elapsed,
+            answered=self.answered,
+            booked=self.booked,
+            paid=self.paid,
+            declined=self.declined,
+            pages=sum("page" in item for item in self.table._partitions[f"E#{SHOP}"].values()),
+            busiest=busiest,
+            conflicts=sum(self.table.conflicts.values()),
+            throttles=sum(self.table.throttles.values()),
+            books=Books.of(self.table.items()),
+        )
+
+    # --- who is at work
+
+    def _credit(self) -> None:
+        """One process of the ledger's function: it takes the next payer as soon as it can."""
+        ledger_ = self._ledger()
+        while self.arrivals:
+            number = self.credits - len(self.arrivals)
+            due = self.arrivals.popleft()
+            if self.load.seconds < self.simulation.now:
+                # What could not even be begun by then was never answered.
+                self.gave_up += 1
+                continue
+            self.simulation.sleep(max(0.0, due - self.simulation.now))
+            request = Post(f"trf_{number:026}", _payer(number), SHOP, PRICE, "USD", self.load.description)
+            began = self.simulation.now
+            try:
+                assert ledger_.post(request).outcome == "posted"
+            except (Busy, Contended):
+                self.gave_up += 1
+                continue
+            self.ended.append(self.simulation.now)
+            self.answered.append(self.simulation.now - began)
+        self.busy -= 1
+
+    def _debit(self) -> None:
+        """The owner, who pays now and then, often all there is, and now and then more than that."""
+        ledger_ = self._ledger()
+        number = 0
+        while self.simulation.now < self.load.seconds:
+            number += 1
+            self.simulation.sleep(self.random.expovariate(DEBITS_A_SECOND))
+            there = self.table._rows[f"A#{SHOP}", "H"]["available"]
+            amount = max(1, int(there * self.random.choice([0.01, 0.5, 1, 1, 1.01, 2])))
+            request = Post(f"trf_{number:026}", SHOP, _payer(number), amount, "USD", step="payout")
+            try:
+                outcome = ledger_.post(request)
+            except (Busy, Contended):
+                continue
+            self.paid += outcome.outcome == "posted"
+            self.declined += outcome.code == "insufficient_funds"
+        self.busy -= 1
+
+    def _fold(self, lane: int) -> None:
+        """What Lambda does with one shard of the table's stream."""
+        self.folders[get_ident()] = self._folding()
+        records = self.lanes[lane]
+        self.simulation.sleep(self.random.uniform(0, _POLL))
+        while self.busy or records:
+            visible = self.simulation.now - _STREAM
+            batch = []
+            while records and records[0][0] <= visible and len(batch) < _BATCH:
+                batch.append(records.popleft())
+            if not batch:
+                self.simulation.sleep(_POLL)
+                continue
+            self.simulation.sleep(_INVOKE)
+            failed = {each["itemIdentifier"] for each in fold.handler(_event(batch), CONTEXT)["batchItemFailures"]}
+            records.extendleft(reversed([each for place, each in enumerate(batch) if str(place) in failed]))
+
+    # --- wiring
+
+    def _ledger(self) -> Ledger:
+        return Ledger(LedgerStore(self.table), self.simulation.clock, self._pause, self._folding().fold_all)
+
+    def _folding(self) -> Folding:
+        at_once = self.simulation.at_once(Core(self.simulation, _CALL), _CALLS)
+        return Folding(FoldingStore(self.table, at_once), self.simulation.clock, self._pause)
+
+    def _pause(self, attempt: int) -> None:
+        self.simulation.sleep(self.random.uniform(0, min(0.01 * 2**attempt, 0.25)))
+
+    def _hear(self, key: Key, item: Item | None) -> None:
+        now = self.simulation.now
+        if key[0].startswith("I#") and item is not None:
+            self.committed_at[key] = now
+            self.lanes[zlib.crc32(key[0].encode()) % _PARTITIONS].append((now, key))
+        elif key[0].startswith("E#") and item is not None and "page" in item:
+            page = page_of(item)
+            for line in page.lines:
+                entry = f"I#{page.account_id}#{line.shard:02}", f"{line.transfer_id}#{line.step}"
+                self.booked.append(now - self.committed_at[entry])
+
+    def _open(self) -> None:
+        """The shop and its payers; what they have came from a rail long ago."""
+        self._put(SHOP, OPENING, hot=self.load.hot)
+        for number in range(self.credits):
+            self._put(_payer(number), PRICE)
+
+    def _put(self, account_id: str, posted: int, *, hot: bool = False) -> None:
+        opening = f"trf_{account_id[4:]}"
+        known = {"account_id": account_id, "currency": "USD", "held": 0, "posted": posted, "version": 1}
+        head = {"owner_id": f"usr_{account_id[4:]}", "name": "Main", "type": "debit", "status": "active", "hot": hot}
+        head |= known | {"available": posted, "credit_limit": 0, "line_at": OPENED, "created_at": OPENED}
+        line = known | {
+            "at": OPENED,
+            "posted_change": posted,
+            "held_change": 0,
+            "transfer_id": opening,
+            "step": "opening",
+        }
+        line |= {"entry_id": f"ent_{account_id[4:]}", "description": ""}
+        rail = {"account_id": "rail:bank:USD", "transfer_id": opening, "step": "opening", "change": -posted, "shard": 0}
+        legs = [{"account_id": account_id, "change": posted}, {"account_id": rail["account_id"], "change": -posted}]
+        marker = {"transfer_id": opening, "step": "opening", "outcome": "posted", "code": "", "legs": legs}
+        self.table._partitions[f"A#{account_id}"]["H"] = self._row(f"A#{account_id}", "H", head)
+        self._row(f"E#{account_id}", f"{OPENED}#{1:012}", line)
+        self._row(f"S#{opening}", "opening", marker)
+        self._row(f"I#{rail['account_id']}#00", f"{opening}#opening", rail | {"currency": "USD"})
+
+    def _row(self, pk: str, sk: str, item: dict[str, Any]) -> Item:
+        row = {"pk": pk, "sk": sk, **item}
+        self.table._rows[pk, sk] = row
+        return row
+
+
+def _payer(number: int) -> str:
+    return f"acc_{number:026}"
+
+
+def _event(batch: Sequence[tuple[float, Key]]) -> dict[str, Any]:
+    return {
+        "Records": [
+            {"dynamodb": {"Keys": {"pk": {"S": key[0]}, "sk": {"S": key[1]}}, "SequenceNumber": str(place)}}
+            for place, (_, key) in enumerate(batch)
+        ]
+    }
+
+
+def run(load: Load, seed: int = 0) -> Outcome:
+    return Run(load, seed).outcome()
+
+
+LOADS = [
+    Load("an ordinary account", 5000, 1, hot=False),
+    *(Load(f"hot, {shards} shards", 5000, 1, shards=shards) for shards in (1, 4, 8)),
+    Load("hot, 16 shards", 5000, 1, shards=16),
+    Load("hot, 32 shards", 5000, 3),
+    Load("hot, long descriptions", 5000, 1, description="x" * 500),
+    Load("hot, 100 a second", 100, 3),
+]
+
+
+def main() -> None:
+    """Prints the table."""
+    print(
+        f"{'account':<24}{'asked/s':>8}{'took/s':>8}{'lost':>7}{'answer p50':>11}{'p99':>7}{'booked p50':>11}"
+        f"{'last':>7}{'pages':>7}{'lines':>7}{'debits':>7}{'head':>6}{'journal':>8}{'inbox':>7}{'conflicts':>10}{'throttles':>10}"
+    )
+    for load in LOADS:
+        each = run(load)
+        each.books.check()
+        print(
+            f"{load.name:<24}{load.credits_a_second:>8}{each.a_second:>8.0f}{each.gave_up:>7}"
+            f"{1000 * each.within(0.5, each.answered):>8.0f} ms{1000 * each.within(0.99, each.answered):>7.0f}"
+            f"{1000 * each.within(0.5, each.booked):>8.0f} ms{1000 * each.within(1, each.booked):>7.0f}"
+            f"{each.pages:>7}{len(each.booked) / max(1, each.pages):>7.0f}{each.paid:>7}"
+            f"{each.busiest['head']:>6}{each.busiest['journal']:>8}{each.busiest['inbox']:>7}"
+            f"{each.conflicts:>10}{each.throttles:>10}",
+            flush=True,
+        )
+    print("head, journal, inbox: write units of the busiest key in its busiest second, of 1,000. Times are virtual.")
+
+
+if __name__ == "__main__":
+    main()
