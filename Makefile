@@ -12,10 +12,10 @@ CODE := functions layers localstack tests
 ROOMS := auth accounts transfers notifications mail operations
 
 .DEFAULT_GOAL := help
-.PHONY: help env up down reset status inbox verify story crash check lint types imports template unit test fast e2e lock
+.PHONY: help env up down reset status inbox verify story admin crash check lint types imports template unit test fast test-dynamodb e2e fuzz mutants bench lock
 
 help: ## what there is
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 env:
 	@$(PYTHON) localstack/environment.py
@@ -35,11 +35,14 @@ status: env ## what is running, and where
 inbox: env ## what was mailed so far, a JSON object a line
 	@$(MODULE).inbox
 
-verify: env ## check the seven invariants of the money, from the tables alone
+verify: env ## check what must hold of the money, from the tables alone
 	@$(MODULE).verify
 
 story: env ## one transfer's whole life: make story ID=trf_...
 	@$(MODULE).story $(ID)
+
+admin: env ## make the user of a verified email an admin: make admin EMAIL=ada@example.com
+	@$(MODULE).admin $(EMAIL)
 
 crash: env ## kill a transfer at a step and watch it recover: make crash AT=post-after
 	@$(MODULE).crash $(AT)
@@ -67,6 +70,7 @@ unit:
 test: env ## every test there is, on a platform of its own
 	@$(MAKE) --no-print-directory --output-sync=target -j2 lint types imports template
 	@$(MAKE) --no-print-directory fast
+	@$(MAKE) --no-print-directory test-dynamodb
 	@$(MAKE) --no-print-directory e2e
 
 fast:
@@ -74,10 +78,23 @@ fast:
 	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas -n 2 --cov --cov-report=
 	@$(BIN)/coverage report --include='functions/*/domain*,functions/*/service*' --fail-under=95
 
+test-dynamodb: env ## the stores' tests against AWS's own engine (Java 17 or later)
+	@echo "== the stores, against DynamoDB Local"
+	@$(BIN)/python -m tests.support.dynamodb_local tests/store -n 2
+
 e2e: env
 	@echo "== the deployed template"
 	@$(BIN)/python -m pytest tests/e2e
 	@$(BIN)/python -m pytest tests/template -m build
+
+fuzz: env ## the ledger by chance for MINUTES=5 (or EXAMPLES=n); SEED=n runs a lot again that failed
+	@MINUTES=$(MINUTES) EXAMPLES=$(EXAMPLES) SEED=$(SEED) $(BIN)/python -m tests.unit.accounts.ledger.fuzz
+
+mutants: env ## plant bugs in the ledger, one at a time; each has to be caught by a test
+	@$(BIN)/python -m tests.mutants
+
+bench: env ## what each use case of the ledger costs: calls and write units
+	@$(BIN)/python -m tests.unit.accounts.ledger.costs
 
 lock: env ## lock the requirements anew, hashed, naming no index
 	@for name in dev sam uv; do .remit/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

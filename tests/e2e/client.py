@@ -154,6 +154,11 @@ def card_number(ending: str = "", start: str = "424242") -> str:
             return number
 
 
+def phone_number() -> str:
+    """A number in E.164 that nobody has given yet."""
+    return f"+1415{secrets.randbelow(10**7):07}"
+
+
 def luhn(number: str) -> bool:
     """Whether the check digit is right."""
     digits = [int(digit) for digit in reversed(number)]

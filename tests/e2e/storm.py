@@ -70,7 +70,7 @@ CALLS = [
     ("deposit", "fold-clean", "AccountsFold", "dynamodb", "UpdateItem", 1),
     ("register", "write", "AuthRegister", "dynamodb", "TransactWriteItems", 1),
     ("register", "publish", "OperationsPublish", "sns", "Publish", 1),
-    ("register", "directory", "AccountsPayees", "dynamodb", "TransactWriteItems", 1),
+    ("register", "directory", "AccountsDirectory", "dynamodb", "TransactWriteItems", 1),
     ("register", "mail-look", "MailMail", "dynamodb", "BatchGetItem", 1),
     ("register", "mail-claim", "MailMail", "dynamodb", "TransactWriteItems", 1),
     ("register", "mail-code", "MailMail", "lambda", "Invoke", 1),

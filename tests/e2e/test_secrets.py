@@ -38,7 +38,19 @@ def histories(world: World) -> Iterator[tuple[str, str]]:
         yield f"saga {each['name']}", described["input"] + described.get("output", "")
 
 
-@pytest.mark.parametrize("kind", ["password", "card number", "iban", "access token", "refresh token"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "password",
+        "card number",
+        "iban",
+        "access token",
+        "refresh token",
+        "api key",
+        "totp secret",
+        "recovery code",
+    ],
+)
 def test_no_secret_is_kept(places: dict[str, str], kind: str) -> None:
     secrets = SECRETS[kind]
     assert secrets

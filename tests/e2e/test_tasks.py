@@ -32,3 +32,14 @@ def test_a_released_hold_gives_everything_back(world: World, ada: Person) -> Non
         assert world.invoke("accounts-release", {"transfer_id": held["transfer_id"]})["outcome"] == "released"
     assert ada.balance() == before
     assert ada.get(f"/accounts/{account}")["held"] == 0
+
+
+def test_a_hold_past_its_time_goes_back(world: World, ada: Person) -> None:
+    account, before = ada.accounts["USD"], ada.balance()
+    held = {"transfer_id": "trf_01K0000000000000000000000C", "account_id": account, "amount": 500, "currency": "USD"}
+    past = {**held, "lapses_at": "2026-01-01T00:00:00.000Z"}
+    assert world.invoke("accounts-reserve", past)["outcome"] == "held"
+    world.invoke("accounts-lapse")
+    assert ada.balance() == before
+    settle = {"transfer_id": held["transfer_id"], "destination_account_id": account}
+    assert world.invoke("accounts-settle", settle)["outcome"] == "lapsed"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import Person, expect, new_key, until
+from tests.e2e.client import Person, expect, new_key, phone_number, until
 from tests.e2e.world import World
 
 
@@ -100,9 +100,10 @@ def test_what_records_nothing_says_why(world: World, ada: Person, bob: Person) -
 
 
 def test_an_unverified_phone_does_not_receive_money(world: World, ada: Person) -> None:
-    person = world.register(phone="+14155550177")
+    phone = phone_number()
+    person = world.register(phone=phone)
     world.code(person)
-    refused = ada.transfer({"phone": "+14155550177"}, 100)
+    refused = ada.transfer({"phone": phone}, 100)
     assert expect(refused, 422)["code"] == "payee_not_found"
 
 

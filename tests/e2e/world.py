@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localstack import inbox
+from localstack.admin import grant
 from localstack.http import send
 from localstack.settings import STACK, Run
 from localstack.tables import Item, Tables, table
@@ -56,6 +57,20 @@ class World:
             person.deposit(funds, account=person.accounts[currency])
         return person
 
+    def admin(self) -> Person:
+        """Somebody new who is an admin."""
+        return self._of("admin")
+
+    def arbiter(self) -> Person:
+        """Somebody new who is an arbiter."""
+        return self._of("arbiter")
+
+    def _of(self, role: str) -> Person:
+        person = self.person()
+        assert grant(self.run, person.email, role)["outcome"] == "granted"
+        person.login()
+        return person
+
     def crowd(self, count: int, **wanted: Any) -> list[Person]:
         """Several new people at once."""
         with ThreadPoolExecutor(4) as pool:
@@ -74,6 +89,18 @@ class World:
 
         code: str = until(newest, seconds=seconds, what=f"a code is mailed to {person.email}")
         return code
+
+    def codes(self, address: str) -> list[str]:
+        """Every code that was sent to an email address or phone, oldest first."""
+        sent = [message["text"] for message in inbox.messages(self.run) if message["to"] == address]
+        return [found[0] for text in sent if (found := CODE.search(text))]
+
+    def next_code(self, address: str, known: int) -> str:
+        """The code that comes to an address after the first `known`."""
+        codes: list[str] = until(
+            lambda: found if len(found := self.codes(address)) > known else None, what=f"a code is sent to {address}"
+        )
+        return codes[-1]
 
     # --- tables
 
@@ -127,7 +154,7 @@ class World:
         until(at_rest, seconds=seconds, what="the platform is at rest")
 
     def verify(self, *, drained: bool = False) -> None:
-        """All seven invariants hold."""
+        """Everything that must hold of the books does."""
         broken = [
             f"{finding.number} {finding.title}: {violation.id} {violation.what}"
             for finding in verify(self.run, drained=drained)
