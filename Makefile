@@ -12,7 +12,7 @@ CODE := functions layers localstack tests
 ROOMS := auth accounts transfers notifications mail operations
 
 .DEFAULT_GOAL := help
-.PHONY: help env up down reset status inbox verify story admin crash check lint types imports template unit test fast test-dynamodb e2e fuzz mutants bench lock
+.PHONY: help env up down reset status inbox verify story admin crash check lint types imports template unit test fast test-dynamodb e2e fuzz mutants bench capacity lock
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ mutants: env ## plant bugs in the ledger, one at a time; each has to be caught b
 
 bench: env ## what each use case of the ledger costs: calls and write units
 	@$(BIN)/python -m tests.unit.accounts.ledger.costs
+
+capacity: env ## what a hot account takes, on a simulated DynamoDB with its limits
+	@AWS_DEFAULT_REGION=eu-central-1 STACK=remit POWERTOOLS_LOG_LEVEL=CRITICAL $(BIN)/python -m tests.unit.accounts.capacity.load
 
 lock: env ## lock the requirements anew, hashed, naming no index
 	@for name in dev sam uv; do .remit/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -253,7 +253,11 @@ MUTANTS = [
     ),
     mutant(
         "an entry is taken into a page while the last one is not cleared",
-        (FOLDING, "        if head.clean < head.fold:\n            page: Page", "        if False:\n            page: Page"),
+        (
+            FOLDING,
+            "        if head.clean < head.fold:\n            page: Page",
+            "        if False:\n            page: Page",
+        ),
         (FOLDING_STORE, '        ("clean", "absent or =", head.fold),\n', ""),
     ),
     mutant(
@@ -263,19 +267,28 @@ MUTANTS = [
     mutant("a page forgets what is held", (FOLDING_STORE, "page.posted - page.held +", "page.posted +")),
     mutant("a page forgets the credit limit", (FOLDING_STORE, "page.held + page.credit_limit", "page.held")),
     mutant("a page is older than the line before", (PAGES, "at=max(now, head.line_at)", "at=now")),
-    mutant("a page's lines are numbered from its opening", (PAGES, "page.opening_version + 1)", "page.opening_version)")),
+    mutant(
+        "a page's lines are numbered from its opening", (PAGES, "page.opening_version + 1)", "page.opening_version)")
+    ),
     mutant("a page wakes the publisher", (FOLDING_STORE, "remove=[OUTBOX], ", "")),
     mutant(
         "a page that meets a debit is not planned again",
         (FOLDING, "if (stands.fold, stands.clean) != (head.fold, head.clean):", "if stands != head:"),
     ),
-    mutant("a folder takes another's turn", (FOLDING_STORE, '("until", "absent or <=", now)', '("until", "absent or >", "")')),
+    mutant(
+        "a folder takes another's turn",
+        (FOLDING_STORE, '("until", "absent or <=", now)', '("until", "absent or >", "")'),
+    ),
     mutant("a folder ends another's turn", (FOLDING_STORE, '("until", "=", until)', '("until", ">", "")')),
     mutant("a folder never ends its turn", (FOLDING, "        self._store.end_turn(account_id, until)\n", "")),
     mutant("all finish a page at once, out of turn", (FOLDING, "is_busy = head.clean < head.fold or ", "is_busy = ")),
     mutant(
+        "that more waits in the inbox is forgotten meanwhile",
+        (FOLDING, "{*waiting}\n                read_all", "{*waiting}\n            read_all"),
+    ),
+    mutant(
         "more waits in the inbox than was read, and is left",
-        (FOLDING, "default=0) < pages.PAGE_LINES:", "default=0) < 10**9:"),
+        (FOLDING, "default=0) < pages.PAGE_LINES", "default=0) < 10**9"),
     ),
 ]
 

@@ -85,7 +85,7 @@ class AccessTokens:
                 leeway=_LEEWAY,
                 options={"require": list(_CLAIMS)},
             )
-        except (jwt.InvalidTokenError, KeyError, RecursionError) as error:
+        except (jwt.InvalidTokenError, KeyError, RecursionError, UnicodeEncodeError) as error:
             raise Problem("unauthenticated") from error
         if header.get("typ") != TYPE:
             raise Problem("unauthenticated")

@@ -1,6 +1,6 @@
 """Looking up whom an email or a phone belongs to."""
 
-from tests.e2e.client import Person, expect
+from tests.e2e.client import Person, expect, phone_number
 from tests.e2e.world import World
 
 
@@ -16,11 +16,11 @@ def test_a_payer_sees_a_masked_name(world: World, ada: Person) -> None:
 
 
 def test_who_is_not_known_verified_and_active_is_not_found(world: World, ada: Person) -> None:
-    admin = world.admin()
-    unverified, suspended = world.register(phone="+14155550177"), world.person()
+    admin, phone = world.admin(), phone_number()
+    unverified, suspended = world.register(phone=phone), world.person()
     expect(admin.request("PATCH", f"/users/{suspended.user_id}", {"status": "suspended"}), 200)
     world.settle()
-    for alias in ("nobody@example.com", unverified.email, "+14155550177", suspended.email):
+    for alias in ("nobody@example.com", unverified.email, phone, suspended.email):
         assert look_up(ada, alias) == (404, "not_found")
     for alias in ("", "ada", "4155550177", ada.user_id):
         assert look_up(ada, alias) == (400, "validation_failed")

@@ -24,6 +24,10 @@ UNSEEN: dict[str, set[str]] = {
     "AccountsAuthorizeDeposit": _DIRECTORY,
     "AccountsDirectory": {"dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},  # an alias that is given up
     "AccountsPayees": _DIRECTORY,
+    "AccountsPost": {"dynamodb:BatchWriteItem"},  # a hot payer who is short and was not folded yet
+    "AuthPhone": {"dynamodb:DeleteItem"},  # a number that is exchanged for another: there is a code a minute
+    # a hot payer who is short, and no route reserves yet
+    "AccountsReserve": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchWriteItem"},
     "MailFlush": {"dynamodb:DeleteItem"},  # a flush that finds nothing held
     "TransfersTransfers": {"dynamodb:UpdateItem"},  # a saga that gives no answer in time
     # an idempotency key on what needs none

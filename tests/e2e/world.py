@@ -141,8 +141,11 @@ class World:
             depth[url.rsplit("/", 1)[1]] = sum(map(int, found.values()))
         return depth
 
-    def settle(self, *, seconds: float = 30) -> None:
-        """Waits until nothing moves any more: queues are empty, hot accounts are folded, tables stand still."""
+    def settle(self, *, seconds: float = 120) -> None:
+        """Waits until nothing moves any more: queues are empty, hot accounts are folded, tables stand still.
+
+        A message whose consumer was killed is hidden for 90 seconds.
+        """
 
         def at_rest() -> bool:
             if any(count for name, count in self.queues().items() if not name.endswith("mail-flush")):
@@ -154,13 +157,14 @@ class World:
         until(at_rest, seconds=seconds, what="the platform is at rest")
 
     def verify(self, *, drained: bool = False) -> None:
-        """Everything that must hold of the books does."""
+        """Everything that must hold of the books does; that people were told only where the queues are `drained`."""
         broken = [
             f"{finding.number} {finding.title}: {violation.id} {violation.what}"
             for finding in verify(self.run, drained=drained)
+            if drained or finding.number != 6
             for violation in finding.violations
         ]
-        assert broken == []
+        assert not broken, "\n".join(broken)
 
     # --- faults and calls
 

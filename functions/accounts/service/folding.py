@@ -63,6 +63,7 @@ class Folding:
         """
         tries = 0
         called_for: set[PageLine] | None = None
+        read_all = False
         while tries < _ATTEMPTS:
             if tries:
                 self._pause(tries)
@@ -71,16 +72,18 @@ class Folding:
             # or the head has moved on and refuses the next page.
             head = self._store.head(account_id)
             waiting = self._store.inbox(account_id, shards, pages.PAGE_LINES)
-            called_for = called_for & {*waiting} if called_for is not None else {*waiting}
+            if called_for is None:
+                called_for = {*waiting}
+                read_all = max(Counter(line.shard for line in waiting).values(), default=0) < pages.PAGE_LINES
+            called_for &= {*waiting}
             if called_for:
                 is_busy = head.clean < head.fold or head.line_at > timestamp(now - _LATELY)
                 booked = self._in_turn(account_id, now) if is_busy else self._fold(head, waiting)
                 called_for -= {*booked}
                 tries = 0 if booked else tries + 1
             if not called_for:
-                if max(Counter(line.shard for line in waiting).values(), default=0) < pages.PAGE_LINES:
+                if read_all:
                     return
-                # More waits than was read.
                 called_for = None
         raise Busy
 

@@ -26,7 +26,7 @@ Direction = Literal["debit", "credit"]
 # short and its cursor leads on.
 _EXAMINED = 1000
 # Items a round trip: a filter that drops many lines should not need one for each few that it leaves, and a page
-# holds up to a thousand of them.
+# holds up to two thousand of them.
 _FILTERED_ITEMS = 100
 _PAGED_ITEMS = 4
 

@@ -19,7 +19,11 @@ _TEXT = re.compile(r"(key_[^.]+)\.([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A user's key. It keeps a digest of its secret; `last_used_at` is right to the hour."""
+    """A user's key. It keeps a digest of its secret; `last_used_at` is right to the hour.
+
+    `generation` is the user's, where they had not proven their address yet: whoever registered somebody else's must not
+    keep a way in once its owner has taken the account over by a reset.
+    """
 
     id: str
     user_id: str
@@ -28,16 +32,22 @@ class ApiKey:
     digest: str = field(repr=False)
     created_at: str
     last_used_at: str | None = None
+    generation: int | None = None
 
     @classmethod
-    def new(cls, id: str, secret: str, user_id: str, name: str, scopes: set[str], at: datetime) -> "ApiKey":
+    def new(cls, id: str, secret: str, user: User, name: str, scopes: set[str], at: datetime) -> "ApiKey":
         """A key whose `secret` is 256 random bits as text."""
         kept = tuple(scope for scope in SCOPES if scope in scopes)
-        return cls(id, user_id, name, kept, _digest(secret), clock.timestamp(at))
+        generation = None if user.email_verified else user.generation
+        return cls(id, user.id, name, kept, _digest(secret), clock.timestamp(at), generation=generation)
 
     def opens(self, secret: str) -> bool:
         """Whether this is the key's secret."""
         return hmac.compare_digest(_digest(secret), self.digest)
+
+    def is_live(self, user: User) -> bool:
+        """Whether `user`, whose it is, has not ended it with all sessions."""
+        return self.generation in (None, user.generation)
 
     def claims(self, user: User) -> Claims:
         """What it allows: the scopes, and never more than a customer may, whatever role `user` has."""

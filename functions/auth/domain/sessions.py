@@ -72,7 +72,8 @@ class Session:
     """A signed-in device. It keeps digests of its current refresh token and of the family.
 
     `generation` is the user's when it was opened: it lives only while it still is. `expires_at` (epoch seconds) is when
-    the current refresh token dies, and the session with it.
+    the current refresh token dies, and the session with it. `used` is when each token was used whose grace lasts yet, by
+    digest: a thief who goes on rotating must not keep the grace of the stolen one alive.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Session:
     ended_at: str | None
     expires_at: int
     generation: int
+    used: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def new(cls, token: RefreshToken, generation: int, at: datetime, actor: Actor) -> "Session":
@@ -123,16 +125,20 @@ class Session:
             return "refuse"
         if hmac.compare_digest(_digest(token.secret), self.current):
             return "rotate"
-        return "end" if at - clock.parse(self.rotated_at) > REUSE_GRACE else "refuse"
+        moment = self.used.get(_digest(token.secret))
+        return "refuse" if moment is not None and at - clock.parse(moment) <= REUSE_GRACE else "end"
 
     def rotated(self, token: RefreshToken, at: datetime, actor: Actor) -> "Session":
         """The session with `token` as its current one."""
+        since = clock.timestamp(at - REUSE_GRACE)
+        used = {digest: moment for digest, moment in self.used.items() if moment >= since}
         return replace(
             self,
             current=_digest(token.secret),
             rotated_at=clock.timestamp(at),
             ip=actor.ip or "",
             expires_at=_expiry(at),
+            used={**used, self.current: clock.timestamp(at)},
         )
 
     def login_event(self, at: datetime, actor: Actor, *, new_device: bool) -> Event:

@@ -63,7 +63,10 @@ class Addresses:
         self._store.check_free(email, None)
         # Under the user, not the address: nobody is to be mailed by a user who tries one after another.
         key = digest_of("change_email", user.id)
-        self._codes.ask(key, user, "change_email", actor, address=email, counters=proven.counters)
+        generation = str(user.generation)
+        self._codes.ask(
+            key, user, "change_email", actor, address=email, subject=generation, counters=proven.counters
+        )
 
     def confirm_email(self, actor: Actor, user_id: str, code: str) -> User:
         """The user with the address that the code went to; open codes to the old one are void.
@@ -92,7 +95,8 @@ class Addresses:
         if user is None:
             raise Problem("unauthenticated")
         self._holder(user, phone)
-        self._codes.ask(digest_of("verify_phone", user.id), user, "verify_phone", actor, address=phone)
+        key, generation = digest_of("verify_phone", user.id), str(user.generation)
+        self._codes.ask(key, user, "verify_phone", actor, address=phone, subject=generation)
 
     def confirm_phone(self, actor: Actor, user_id: str, code: str) -> User:
         """The user with the phone that the code went to. Who had the number but never verified it loses it.

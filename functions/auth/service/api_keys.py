@@ -69,7 +69,7 @@ class ApiKeys:
         if len(keyring) >= MOST_KEYS:
             raise Problem("invalid_state", f"There are {MOST_KEYS} keys already; revoke one first.")
         secret = self._new_secret()
-        key = ApiKey.new(self._new_id("key", now), secret, user_id, name, scopes, now)
+        key = ApiKey.new(self._new_id("key", now), secret, user, name, scopes, now)
         self._store.add_api_key(key, (*keyring, key.id), user, _told(user, now, actor))
         return NewKey(key, text_of(key.id, secret))
 
@@ -99,6 +99,8 @@ class ApiKeys:
         if parts is None or key is None or not key.opens(parts[1]):
             raise Problem("unauthenticated")
         user = self._owner(key.user_id)
+        if not key.is_live(user):
+            raise Problem("unauthenticated")
         used = key.used(self._now())
         if used is not None:
             self._store.note_use(used)

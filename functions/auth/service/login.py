@@ -60,13 +60,13 @@ class Login:
         counters = self._credentials.check(email, user, password, actor)
         # An unknown email has been refused by now.
         assert user is not None
-        if user.status == "suspended":
-            raise Problem("account_suspended")
         return settled(lambda: self._enter(user, counters, actor))
 
     def _enter(self, user: User, counters: Counters, actor: Actor) -> Grant | Challenged:
         # Guesses sent at once are all compared before the first failure counts: the right one has to wait as well.
         self._credentials.check_wait(counters)
+        if user.status == "suspended":
+            raise Problem("account_suspended")
         if user.second_factor == "none":
             return self._sessions.open(user, actor, counters)
         if user.second_factor == "email":

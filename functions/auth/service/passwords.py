@@ -51,6 +51,8 @@ class PasswordChanges:
         Raises Problem `invalid_credentials`, `rate_limited`, `weak_password`, and `unauthenticated`.
         """
         proven = self._credentials.prove(user_id, current, actor)
+        # Of guesses sent at once, not even that the new password is weak tells the right one.
+        self._credentials.check_wait(proven.counters)
         names = (proven.user.first_name, proven.user.last_name)
         check_strength(new, self._passwords.common, proven.user.email, *names)
         digest = self._passwords.digest(new)

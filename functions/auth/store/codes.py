@@ -46,10 +46,10 @@ class CodeStore:
     def count_try(self, challenge: Challenge | None, attempts: Attempts, event: Event | None) -> None:
         """Counts a wrong try at both (an app's code may be tried without a challenge), while the challenge is open and
         `attempts` follows what is there. Raises Stale."""
-        writes: list[Write] = [following(attempts, outbox(event) if event else {})]
+        holds_to: Write = Check(user_key(attempts.user_id), (("status", "=", "active"),))
         if challenge is not None:
-            writes.append(Update(challenge_key(challenge.id), add={"tries": 1}, where=_OPEN))
-        transact(self._table, *writes)
+            holds_to = Update(challenge_key(challenge.id), add={"tries": 1}, where=_OPEN)
+        transact(self._table, following(attempts, outbox(event) if event else {}), holds_to)
 
     def set_code(self, challenge_id: str, digest: str, expires_at: str) -> bool:
         """Replaces the code of a challenge that is open; answers whether it is."""

@@ -102,6 +102,7 @@ class SessionStore:
                 "rotated_at": session.rotated_at,
                 "ip": session.ip,
                 "expires_at": session.expires_at,
+                "used": session.used,
             },
             where=(("current", "=", before.current), ("ended_at", "absent", None)),
         )

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
+from string import ascii_lowercase
 from threading import get_ident
 from typing import Any, NamedTuple
 from unittest import mock
 
 from common.dynamo import Contended, Item, Key
+from common.ids import derived_id
 from common.tasks import Post
 
 from functions.accounts.domain import ledger
@@ -34,6 +36,8 @@ SHOP = f"acc_{'S' * 26}"
 # A small purse with the shop: what it pays is out of what came in.
 OPENING, PRICE = 1000, 7
 DEBITS_A_SECOND = 20
+TILLS = 3
+"""How many pay out of it at once, each so often where it has not to wait."""
 
 _POSTERS = 400
 _PARTITIONS = 16
@@ -53,7 +57,8 @@ class Load:
     seconds: float
     hot: bool = True
     shards: int = ledger.INBOX_SHARDS
-    description: str = "order 4711"
+    letters: int = 0
+    """How much chance text stands in each description."""
 
 
 class Outcome(NamedTuple):
@@ -91,7 +96,7 @@ class Run:
         self.answered: list[float] = []
         self.ended: list[float] = []
         self.paid = self.declined = self.gave_up = 0
-        self.busy = _POSTERS + 1
+        self.busy = _POSTERS + TILLS
         self.lanes: dict[int, deque[tuple[float, Key]]] = defaultdict(deque)
         self.folders: dict[int, Folding] = {}
         self.credits = int(load.credits_a_second * load.seconds)
@@ -110,7 +115,8 @@ class Run:
                 self.simulation.start(lambda lane=lane: self._fold(lane))
             for _ in range(_POSTERS):
                 self.simulation.start(self._credit)
-            self.simulation.start(self._debit)
+            for till in range(TILLS):
+                self.simulation.start(lambda till=till: self._debit(f"payout {till}"))
             self.simulation.run()
         elapsed = max(self.ended)
         busiest = {
@@ -146,7 +152,10 @@ class Run:
                 self.gave_up += 1
                 continue
             self.simulation.sleep(max(0.0, due - self.simulation.now))
-            request = Post(f"trf_{number:026}", _payer(number), SHOP, PRICE, "USD", self.load.description)
+            # Ids and texts as they are in reality: pages are deflated, and chance does not deflate.
+            transfer_id = derived_id("trf", self.simulation.clock(), f"{number}")
+            description = f"order {number} " + "".join(self.random.choices(ascii_lowercase, k=self.load.letters))
+            request = Post(transfer_id, _payer(number), SHOP, PRICE, "USD", description)
             began = self.simulation.now
             try:
                 assert ledger_.post(request).outcome == "posted"
@@ -157,7 +166,7 @@ class Run:
             self.answered.append(self.simulation.now - began)
         self.busy -= 1
 
-    def _debit(self) -> None:
+    def _debit(self, step: str) -> None:
         """The owner, who pays now and then, often all there is, and now and then more than that."""
         ledger_ = self._ledger()
         number = 0
@@ -165,8 +174,8 @@ class Run:
             number += 1
             self.simulation.sleep(self.random.expovariate(DEBITS_A_SECOND))
             there = self.table._rows[f"A#{SHOP}", "H"]["available"]
-            amount = max(1, int(there * self.random.choice([0.01, 0.5, 1, 1, 1.01, 2])))
-            request = Post(f"trf_{number:026}", SHOP, _payer(number), amount, "USD", step="payout")
+            amount = max(1, int(there * self.random.choice([0.01, 0.1, 0.5, 1, 1, 1.01, 2])))
+            request = Post(f"trf_{number:026}", SHOP, _payer(number), amount, "USD", step=step)
             try:
                 outcome = ledger_.post(request)
             except (Busy, Contended):
@@ -267,11 +276,11 @@ def run(load: Load, seed: int = 0) -> Outcome:
 
 LOADS = [
     Load("an ordinary account", 5000, 1, hot=False),
-    *(Load(f"hot, {shards} shards", 5000, 1, shards=shards) for shards in (1, 4, 8)),
-    Load("hot, 16 shards", 5000, 1, shards=16),
-    Load("hot, 32 shards", 5000, 3),
-    Load("hot, long descriptions", 5000, 1, description="x" * 500),
-    Load("hot, 100 a second", 100, 3),
+    *(Load(f"hot, {shards} of 32 shards", 5000, 1, shards=shards) for shards in (4, 8, 16)),
+    Load("hot", 5000, 3),
+    Load("hot", 100, 3),
+    Load("hot, 500 letters each", 1000, 1, letters=485),
+    Load("hot, 500 letters each", 5000, 1, letters=485),
 ]
 
 

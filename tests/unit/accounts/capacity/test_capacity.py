@@ -16,8 +16,10 @@ def test_a_hot_account_takes_5000_credits_a_second_and_books_each_within_a_secon
     assert max(outcome.answered) < 0.2
     assert max(outcome.busiest.values()) < 1000
     outcome.books.check()  # sums, gapless versions, balances after each line, never below zero
-    assert outcome.paid > 3, "the owner pays meanwhile"
-    debits = sum(line["posted_change"] for line in outcome.books.journals[SHOP] if line.get("step") == "payout")
+    assert outcome.paid > 10, "the owner pays meanwhile"
+    debits = sum(
+        line["posted_change"] for line in outcome.books.journals[SHOP] if line.get("step", "").startswith("payout")
+    )
     assert outcome.books.balances()[SHOP] == (OPENING + 10_000 * PRICE + debits, 0)
     assert not [entry for entry in outcome.books.waiting() if entry["account_id"] == SHOP]
 
@@ -30,7 +32,7 @@ def test_an_ordinary_account_takes_a_few_dozen() -> None:
 
 def test_too_few_shards_are_full() -> None:
     outcome = run(Load("hot, 4 shards", 5000, 1, shards=4))
-    assert INBOX_SHARDS > 4 and outcome.throttles > 1000
+    assert INBOX_SHARDS == 32 and outcome.throttles > 1000
     assert outcome.a_second < 2500
     outcome.books.check()
 

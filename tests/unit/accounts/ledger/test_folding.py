@@ -149,7 +149,7 @@ def test_entries_spread_over_the_shards(bench: Bench) -> None:
 def test_a_full_page_fits_into_an_item(bench: Bench, table: MemoryTable) -> None:
     """The table refuses an item of more than 400 KB."""
     for number in range(pages.PAGE_LINES):
-        entry = ledger.InboxEntry(RAIL, trf(number), "x" * 60, -(10**15), "USD", bench_time(bench), "")
+        entry = ledger.InboxEntry(RAIL, trf(number), "release", -(10**15), "USD", bench_time(bench), "")
         table.put(
             {
                 "pk": f"I#{RAIL}#00",
@@ -504,6 +504,22 @@ def test_a_page_tells_the_publisher_nothing(bench: Bench, table: MemoryTable, sh
     bench.ledger.post(pay(1, ALICE, shop, 30))
     folded(bench, shop)
     assert "outbox" not in bench.head(shop)
+
+
+def test_what_was_not_read_at_first_is_folded_too(
+    bench: Bench, table: MemoryTable, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One shard has more than is read at once, and what is over is read with the last page of what was."""
+    monkeypatch.setattr(pages, "PAGE_LINES", 3)
+    monkeypatch.setattr(ledger, "INBOX_SHARDS", 2)
+    numbers = {0: [], 1: []}  # type: dict[int, list[int]]
+    for number in range(100):
+        numbers[ledger.InboxEntry(shop, trf(number), "post", 1, "USD", "", "").shard].append(number)
+    for number in (*numbers[1][:3], *numbers[0][:2], *numbers[1][3:5]):
+        bench.ledger.post(pay(number, ALICE, shop, 1))
+        bench.clock.advance(milliseconds=1)
+    folded(bench, shop, (0, 1))
+    assert waiting(bench, shop) == []
 
 
 def test_a_long_queue_is_folded_to_its_end(

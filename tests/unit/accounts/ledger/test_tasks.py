@@ -155,7 +155,19 @@ def test_an_accounts_head_stays_within_a_kilobyte(bench: Bench, table: MemoryTab
     post.handler(posting(2, ALICE, BOB, 10**15), CONTEXT)
     head = bench.head(ALICE)
     assert {"day", "day_told", "week_told", "daily_limit", "weekly_limit", "low_balance_alert"} <= set(head)
-    table.put({**head, "name": "x" * 100, "pin": "x" * 100, "hot": True, "posted": -(10**17), "available": 10**17})
+    table.put(
+        {
+            **head,
+            "name": "x" * 100,
+            "pin": "x" * 100,
+            "hot": True,
+            "posted": -(10**17),
+            "available": 10**17,
+            "hot_until": head["line_at"],
+            "fold": 10**8,
+            "clean": 10**8,
+        }
+    )
     assert table.calls[-1].units == 1
     table.put(head)
 
