@@ -98,7 +98,7 @@ class Pins:
         is_pin, digest = self._comparison(account_id, current), ""
         for _ in range(_TRIES):
             account, kept = self._own(account_id, owner_id)
-            if kept is None or self._admits(account, kept, is_pin, actor):
+            if kept is None or kept.digest == digest or self._admits(account, kept, is_pin, actor):
                 digest = digest or self._digests.digest(account_id, pin)
                 if self._replace(account, kept, digest, None, actor):
                     return
@@ -130,6 +130,9 @@ class Pins:
         self._resettable(account_id, owner_id)
         checked = self._check_code(CheckCode(owner_id, "pin_reset", account_id, code))
         if checked.outcome != "right":
+            # Two at once: the other may have used the code up.
+            if self._store.is_done(key):
+                return True
             raise Problem(checked.outcome)
         digest = self._digests.digest(account_id, pin)
         for _ in range(_TRIES):
@@ -160,6 +163,9 @@ class Pins:
         return False
 
     def _replace(self, account: Account, kept: Pin | None, digest: str, key: Idempotency | None, actor: Actor) -> bool:
+        if kept and kept.digest == digest:
+            # An earlier try of this very call, whose reply was lost: nobody else has this salt.
+            return True
         wanted = kept.replaced(digest) if kept else Pin(digest)
         revised = replace(account, pin_set=True, changes=account.changes + 1)
         told = revised.told("account.updated", self._clock(), actor, changed=["pin"])

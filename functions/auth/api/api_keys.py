@@ -3,7 +3,7 @@
 from common.http import Api, Reply, Request
 from common.http.fields import ListQuery, NoFields, Query
 
-from functions.auth.bootstrap import api_keys
+from functions.auth.bootstrap import api_keys, sessions
 from functions.auth.models import ApiKeyResource, NewApiKey, NewApiKeyResource
 
 api = Api()
@@ -12,8 +12,9 @@ api = Api()
 @api.post("/auth/api-keys", body=NewApiKey, person=True)
 def create(request: Request[NewApiKey, Query]) -> Reply:
     """Makes a key; this answer alone shows it."""
-    body = request.body
-    key, text = api_keys().create(request.actor, request.principal.user_id, body.name, set(body.scopes))
+    who, body = request.principal, request.body
+    sessions().check(who.user_id, who.session_id)
+    key, text = api_keys().create(request.actor, who.user_id, body.name, set(body.scopes))
     return Reply.created(NewApiKeyResource.shown(key, text), f"/v1/auth/api-keys/{key.id}")
 
 

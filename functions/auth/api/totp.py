@@ -3,7 +3,7 @@
 from common.http import Api, Reply, Request
 from common.http.fields import NoFields, Query
 
-from functions.auth.bootstrap import authenticators
+from functions.auth.bootstrap import authenticators, sessions
 from functions.auth.models import EnrolmentResource, GivenCode, TotpDisabling
 
 api = Api()
@@ -22,7 +22,9 @@ def enrol(request: Request[NoFields, Query]) -> Reply:
 @api.post("/auth/totp/confirm", body=GivenCode, person=True)
 def confirm(request: Request[GivenCode, Query]) -> Reply:
     """Makes the app the caller's second factor, given a code of it."""
-    authenticators().confirm(request.actor, request.principal.user_id, request.body.code)
+    who = request.principal
+    sessions().check(who.user_id, who.session_id)
+    authenticators().confirm(request.actor, who.user_id, request.body.code)
     return Reply(204)
 
 

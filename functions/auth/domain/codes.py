@@ -38,8 +38,8 @@ class Challenge:
 
     `address` is where the code goes: an email address, a phone number for `verify_phone`, or AUTHENTICATOR. `subject`
     is what the purpose is about where the user alone does not say it: the account of a `pin_reset`, the user's
-    `generation` for a `login` and for another address. `asked` counts how often a code was asked for; `expires_at` (epoch seconds) is when the
-    item itself may go.
+    `generation` for a `login` and for another address. `asked` counts how often a code was asked for; `expires_at`
+    (epoch seconds) is when the item itself may go.
     """
 
     id: str
@@ -69,8 +69,8 @@ class Challenge:
         return self.used_at is None and self.tries < TRIES
 
     def is_for(self, user: User) -> bool:
-        """Whether its codes go where `user` is to be reached: an address that is theirs no more proves nothing, nor does
-        a new one that was asked for in a session that they have ended with all others."""
+        """Whether its codes go where `user` is to be reached: an address that is theirs no more proves nothing, nor
+        does a new one that was asked for in a session that they have ended with all others."""
         if self.purpose in _TO_NEW_ADDRESS:
             return self.subject == str(user.generation)
         return self.address in (user.email, AUTHENTICATOR)

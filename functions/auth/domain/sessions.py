@@ -72,7 +72,7 @@ class Session:
     """A signed-in device. It keeps digests of its current refresh token and of the family.
 
     `generation` is the user's when it was opened: it lives only while it still is. `expires_at` (epoch seconds) is when
-    the current refresh token dies, and the session with it. `used` is when each token was used whose grace lasts yet, by
+    the current refresh token dies, and the session with it. `used` is when tokens were used whose grace lasts yet, by
     digest: a thief who goes on rotating must not keep the grace of the stolen one alive.
     """
 

@@ -64,9 +64,7 @@ class Addresses:
         # Under the user, not the address: nobody is to be mailed by a user who tries one after another.
         key = digest_of("change_email", user.id)
         generation = str(user.generation)
-        self._codes.ask(
-            key, user, "change_email", actor, address=email, subject=generation, counters=proven.counters
-        )
+        self._codes.ask(key, user, "change_email", actor, address=email, subject=generation, counters=proven.counters)
 
     def confirm_email(self, actor: Actor, user_id: str, code: str) -> User:
         """The user with the address that the code went to; open codes to the old one are void.

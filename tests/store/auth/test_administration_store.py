@@ -199,7 +199,7 @@ class TestList:
 
 def add_key(store: AnyStore, who: User | None = None, number: int = 1, name: str = "server") -> tuple[ApiKey, User]:
     changed, event = update(who or store.user(user().id) or user())
-    key = ApiKey.new(ids.derived_id("key", NOW, str(number)), "s" * 43, changed.id, name, {"read"}, NOW)
+    key = ApiKey.new(ids.derived_id("key", NOW, str(number)), "s" * 43, changed, name, {"read"}, NOW)
     store.add_api_key(key, (*store.keyring(changed.id), key.id), changed, event)
     return key, changed
 

@@ -128,6 +128,10 @@ def test_a_refresh_needs_a_token(body: Any) -> None:
     assert (answer.status, answer.code) == (401, "invalid_refresh_token")
 
 
+def test_logout_by_what_is_no_text_is_refused() -> None:
+    assert post("/auth/logout", authorization="Bearer \ud800.x.y").code == "unauthenticated"
+
+
 def test_logout_by_any_token_again_and_by_none() -> None:
     granted = sign_in()
     for _ in range(2):

@@ -124,6 +124,10 @@ class TestChallenges:
                 any_store.count_try(None, attempts.counted(NOW), None)
             with pytest.raises(Stale):
                 any_store.count_try(challenge, attempts.counted(NOW), None)
+            first = Attempts(user().id, "login", "", version=0).counted(NOW)
+            with pytest.raises(Stale):
+                any_store.count_try(None, first, None)
+            assert any_store.attempts(user().id, "login") is None
             assert any_store.attempts(user().id, "verify_email") is None
 
 

@@ -1,8 +1,10 @@
+import pyotp
 import pytest
 from common.dynamo import Table
 
 from functions.auth import bootstrap
-from tests.store.auth.client import ADA, CREDENTIALS, ask, authorize, expiry_of, post, sign_in
+from tests.store.auth.client import ADA, CREDENTIALS, HANDLERS, ask, authorize, expiry_of, mail, post, sign_in
+from tests.support.rest import event, send
 
 pytestmark = pytest.mark.usefixtures("table")
 
@@ -175,6 +177,7 @@ def test_a_changed_password_leaves_keys(table: Table) -> None:
     """Raising the generation is what a change or reset of the password does."""
     granted = sign_in()
     token = granted["access_token"]
+    post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
     text = ask(token, "POST", "/auth/api-keys", {"name": "server", "scopes": ["read"]}).json["key"]
     user = bootstrap._store().user(granted["user"]["id"])
     assert user is not None
@@ -183,3 +186,15 @@ def test_a_changed_password_leaves_keys(table: Table) -> None:
     table.put({**item, "generation": user.generation + 1})
     deny(token)
     assert ask(text, "GET", "/auth/me").status == 200
+
+
+def test_what_outlives_a_session_is_not_made_within_the_gateways_minute() -> None:
+    token = sign_in()["access_token"]
+    kept = authorize(f"Bearer {token}")["context"]
+    app = pyotp.TOTP(ask(token, "POST", "/auth/totp").json["secret"])
+    assert post("/auth/logout", authorization=f"Bearer {token}").status == 204
+    key = event("POST", "/auth/api-keys", body={"name": "server", "scopes": ["payments"]}, caller=kept)
+    assert send(HANDLERS["/auth/api-keys"].handler, key).code == "unauthenticated"
+    confirm = event("POST", "/auth/totp/confirm", body={"code": app.now()}, caller=kept)
+    assert send(HANDLERS["/auth/totp/confirm"].handler, confirm).code == "unauthenticated"
+    assert post("/auth/login", CREDENTIALS).json["user"]["second_factor"] == "none"

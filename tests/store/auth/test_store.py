@@ -389,7 +389,12 @@ class TestSessions:
     def test_rotates_from_what_was_read_only(self, any_store: AnyStore) -> None:
         open_session(any_store, session())
         following = replace(
-            session(), current="next", rotated_at="later", ip="203.0.113.8", expires_at=session().expires_at + 1
+            session(),
+            current="next",
+            rotated_at="later",
+            ip="203.0.113.8",
+            expires_at=session().expires_at + 1,
+            used={session().current: "now"},
         )
         any_store.rotate(following, session())
         assert any_store.session(session().user_id, session().id) == following

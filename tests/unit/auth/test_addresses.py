@@ -37,6 +37,21 @@ class TestEmail:
         assert room.store.users[ada.id] == ada
         assert room.store.user_by_email(NEW) is None
 
+    def test_a_reset_of_the_password_voids_what_was_asked_for_before(self, room: Room, ada: User) -> None:
+        self.change(room, ada)
+        code = self.code(room, ada)
+        room.password_changes.forgot(STRANGER, EMAIL)
+        room.password_changes.reset(STRANGER, EMAIL, room.code(ada, "reset_password"), "difference engine")
+        refused("invalid_code", self.confirm, room, ada, code)
+        assert room.store.users[ada.id].email == EMAIL
+
+    def test_a_reset_while_it_is_confirmed_voids_it(self, room: Room, ada: User) -> None:
+        self.change(room, ada)
+        code = self.code(room, ada)
+        reset = replace(ada, sequence=ada.sequence + 1, generation=ada.generation + 1)
+        room.store.before("change_email", lambda: room.store.users.update({ada.id: reset}))
+        refused("invalid_code", self.confirm, room, ada, code)
+
     def test_the_code_makes_it_theirs_verified_and_frees_the_old(self, room: Room, ada: User) -> None:
         self.change(room, ada)
         changed = self.confirm(room, ada, self.code(room, ada))
@@ -238,6 +253,14 @@ class TestPhone:
     def test_once_a_minute(self, room: Room, ada: User) -> None:
         self.set(room, ada)
         refused("rate_limited", self.set, room, ada, OTHER)
+
+    def test_a_reset_of_the_password_voids_it(self, room: Room, ada: User) -> None:
+        self.set(room, ada)
+        code = self.code(room, ada)
+        room.password_changes.forgot(STRANGER, EMAIL)
+        room.password_changes.reset(STRANGER, EMAIL, room.code(ada, "reset_password"), "difference engine")
+        refused("invalid_code", self.confirm, room, ada, code)
+        assert room.store.users[ada.id].phone is None
 
     def test_a_change_of_email_does_not_void_it(self, room: Room, ada: User) -> None:
         self.set(room, ada)

@@ -80,8 +80,9 @@ def test_a_key_of_a_suspended_or_deleted_user_is_refused(room: Room, user: User)
 
 
 def test_a_key_outlives_sessions(room: Room, user: User) -> None:
+    verified = room.store.users[user.id] = replace(user, email_verified=True)
     _, text = create(room, user)
-    room.store.users[user.id] = replace(user, generation=5)
+    room.store.users[user.id] = replace(verified, generation=5)
     assert room.api_keys.authorize(text).user_id == user.id
 
 
@@ -184,3 +185,18 @@ class TestLastUse:
         room.store.before("note_use", lambda: room.api_keys.revoke(STRANGER, user.id, key.id))
         room.api_keys.authorize(text)
         assert not room.store.keys
+
+
+def test_who_registered_an_address_of_somebody_else_keeps_no_key_past_its_owners_reset(room: Room, user: User) -> None:
+    _, text = create(room, user, scopes=("read", "write", "payments"))
+    room.password_changes.forgot(STRANGER, user.email)
+    room.password_changes.reset(STRANGER, user.email, room.code(user, "reset_password"), "difference engine")
+    refused("unauthenticated", room.api_keys.authorize, text)
+    room.verify(room.mint(user))
+    refused("unauthenticated", room.api_keys.authorize, text)
+
+
+def test_a_key_lives_on_when_its_maker_proves_the_address(room: Room, user: User) -> None:
+    _, text = create(room, user)
+    room.verify(room.mint(user))
+    assert room.api_keys.authorize(text).email_verified

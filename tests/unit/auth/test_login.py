@@ -124,3 +124,15 @@ def test_a_suspended_user_is_told_so_after_the_right_password_only(room: Room) -
     fail(room, 1)
     refused("account_suspended", room.login)
     assert not room.store.sessions
+
+
+def test_a_right_guess_for_the_suspended_behind_five_wrong_ones_waits_as_well(room: Room) -> None:
+    user = room.register()
+    room.store.users[user.id] = replace(user, status="suspended")
+
+    def others() -> None:
+        room.passwords.meanwhile = lambda: None
+        fail(room, 5)
+
+    room.passwords.meanwhile = others
+    refused("rate_limited", room.login)

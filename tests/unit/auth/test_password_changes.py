@@ -67,6 +67,17 @@ class TestChange:
         refused("rate_limited", self.change, room, grant)
         assert room.store.users[ada.id] == ada
 
+    def test_a_right_guess_behind_five_wrong_ones_is_not_told_by_a_weak_new_one(self, room: Room, ada: User) -> None:
+        grant = room.login()
+
+        def others() -> None:
+            room.passwords.meanwhile = lambda: None
+            for _ in range(5):
+                refused("invalid_credentials", self.change, room, grant, "wrong words")
+
+        room.passwords.meanwhile = others
+        refused("rate_limited", self.change, room, grant, PASSWORD, "short")
+
     @pytest.mark.parametrize("new", ["short", "password1", "Lovelace-1815", EMAIL, "Remit 2026"])
     def test_the_new_one_is_held_to_the_rules(self, room: Room, ada: User, new: str) -> None:
         refused("weak_password", self.change, room, room.login(), PASSWORD, new)

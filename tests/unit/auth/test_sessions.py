@@ -68,6 +68,30 @@ def test_a_token_of_many_rotations_ago_ends_the_session_too(room: Room, grant: G
     refused("invalid_refresh_token", refresh, room, following)
 
 
+def test_a_thief_who_keeps_rotating_does_not_outlast_the_owners_token(room: Room, grant: Grant) -> None:
+    stolen = refresh(room, grant)
+    for _ in range(3):
+        room.clock.advance(seconds=5)
+        stolen = refresh(room, stolen)
+    refused("invalid_refresh_token", refresh, room, grant)
+    refused("invalid_refresh_token", refresh, room, stolen)
+
+
+def test_a_slow_tab_is_forgiven_though_the_other_has_rotated_twice(room: Room, grant: Grant) -> None:
+    following = refresh(room, refresh(room, grant))
+    room.clock.advance(seconds=10)
+    refused("invalid_refresh_token", refresh, room, grant)
+    refresh(room, following)
+
+
+def test_a_session_remembers_no_used_token_past_its_grace(room: Room, grant: Grant) -> None:
+    following = refresh(room, grant)
+    room.clock.advance(seconds=11)
+    refresh(room, following)
+    (session,) = room.store.sessions.values()
+    assert list(session.used.values()) == ["2026-11-21T09:30:11.000Z"]
+
+
 def test_two_refreshes_at_once_give_one_token(room: Room, grant: Grant) -> None:
     won: list[Grant] = []
     room.store.before("rotate", lambda: won.append(refresh(room, grant)))
