@@ -9,6 +9,7 @@ export PYTHONPATH := .:layers/common
 BIN := .venv/bin
 MODULE := $(BIN)/python -m localstack
 CODE := functions layers localstack tests
+CAPACITY := tests/unit/accounts/capacity
 ROOMS := auth accounts transfers notifications mail operations
 
 .DEFAULT_GOAL := help
@@ -74,8 +75,10 @@ test: env ## every test there is, on a platform of its own
 	@$(MAKE) --no-print-directory e2e
 
 fast:
+	@echo "== the simulation of a hot account, which coverage would slow down"
+	@$(BIN)/python -m pytest $(CAPACITY) -n 2
 	@echo "== units, stores and sagas, with coverage of domain and service"
-	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas -n 2 --cov --cov-report=
+	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas --ignore $(CAPACITY) -n 2 --cov --cov-report=
 	@$(BIN)/coverage report --include='functions/*/domain*,functions/*/service*' --fail-under=95
 
 test-dynamodb: env ## the stores' tests against AWS's own engine (Java 17 or later)
