@@ -79,7 +79,7 @@ fast:
 	@$(BIN)/python -m pytest $(CAPACITY) -n 2
 	@echo "== units, stores and sagas, with coverage of domain and service"
 	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas --ignore $(CAPACITY) -n 2 --cov --cov-report=
-	@$(BIN)/coverage report --include='functions/*/domain*,functions/*/service*' --fail-under=95
+	@$(BIN)/coverage report --include='functions/*/domain.py,functions/*/domain/*,functions/*/service.py,functions/*/service/*' --fail-under=95
 
 test-dynamodb: env ## the stores' tests against AWS's own engine (Java 17 or later)
 	@echo "== the stores, against DynamoDB Local"
