@@ -1,6 +1,5 @@
 """API keys: what a user's servers sign in with, until they are revoked."""
 
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field, replace
@@ -8,7 +7,7 @@ from datetime import datetime, timedelta
 
 from common import clock, ids
 
-from functions.auth.domain.sessions import SCOPES, Claims
+from functions.auth.domain.sessions import SCOPES, Claims, digest_of_secret
 from functions.auth.domain.users import User
 
 MOST_KEYS = 20
@@ -39,11 +38,11 @@ class ApiKey:
         """A key whose `secret` is 256 random bits as text."""
         kept = tuple(scope for scope in SCOPES if scope in scopes)
         generation = None if user.email_verified else user.generation
-        return cls(id, user.id, name, kept, _digest(secret), clock.timestamp(at), generation=generation)
+        return cls(id, user.id, name, kept, digest_of_secret(secret), clock.timestamp(at), generation=generation)
 
     def opens(self, secret: str) -> bool:
         """Whether this is the key's secret."""
-        return hmac.compare_digest(_digest(secret), self.digest)
+        return hmac.compare_digest(digest_of_secret(secret), self.digest)
 
     def is_live(self, user: User) -> bool:
         """Whether `user`, whose it is, has not ended it with all sessions."""
@@ -70,8 +69,3 @@ def parts_of(text: str) -> tuple[str, str] | None:
     """Id and secret of the key that `text` is, None where it can be none of ours."""
     match = _TEXT.fullmatch(text)
     return (match[1], match[2]) if match and ids.is_id(match[1], "key") else None
-
-
-def _digest(secret: str) -> str:
-    # As of a session's secrets: 256 random bits can't be guessed from their digest.
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -110,6 +110,13 @@ class Attempts:
     wrong: tuple[str, ...] = ()
     version: int = 1
 
+    @classmethod
+    def following(cls, known: "Attempts | None", challenge: Challenge) -> "Attempts":
+        """With a new challenge open, after what is known of those before it; the day's wrong codes still count."""
+        if known is None:
+            return cls(challenge.user_id, challenge.purpose, challenge.id)
+        return replace(known, challenge_id=challenge.id, version=known.version + 1)
+
     def are_spent(self, at: datetime) -> bool:
         """Whether no further try is allowed within the running 24 hours."""
         return len(self._recent(at)) >= WRONG_A_DAY
@@ -121,10 +128,6 @@ class Attempts:
     def passed(self) -> "Attempts":
         """After a right try, which does not count."""
         return replace(self, version=self.version + 1)
-
-    def moved_to(self, challenge_id: str) -> "Attempts":
-        """With a new challenge open; the day's wrong codes still count."""
-        return replace(self, challenge_id=challenge_id, version=self.version + 1)
 
     def _recent(self, at: datetime) -> tuple[str, ...]:
         return tuple(moment for moment in self.wrong if moment > clock.timestamp(at - _DAY))

@@ -95,8 +95,8 @@ class Session:
         return cls(
             id=token.session_id,
             user_id=token.user_id,
-            family=_digest(token.family),
-            current=_digest(token.secret),
+            family=digest_of_secret(token.family),
+            current=digest_of_secret(token.secret),
             rotated_at=clock.timestamp(at),
             created_at=clock.timestamp(at),
             device=actor.user_agent or "",
@@ -117,15 +117,15 @@ class Session:
 
     def owns(self, token: RefreshToken) -> bool:
         """Whether `token` is or once was a refresh token of this session, and no guess from its public ids."""
-        return hmac.compare_digest(_digest(token.family), self.family)
+        return hmac.compare_digest(digest_of_secret(token.family), self.family)
 
     def judge(self, token: RefreshToken, user: User, at: datetime) -> Literal["rotate", "refuse", "end"]:
         """What using `token` now leads to: the next token, a plain no, or a no that ends the session for theft."""
         if not self.is_live(at, user) or not self.owns(token):
             return "refuse"
-        if hmac.compare_digest(_digest(token.secret), self.current):
+        if hmac.compare_digest(digest_of_secret(token.secret), self.current):
             return "rotate"
-        moment = self.used.get(_digest(token.secret))
+        moment = self.used.get(digest_of_secret(token.secret))
         return "refuse" if moment is not None and at - clock.parse(moment) <= REUSE_GRACE else "end"
 
     def rotated(self, token: RefreshToken, at: datetime, actor: Actor) -> "Session":
@@ -134,7 +134,7 @@ class Session:
         used = {digest: moment for digest, moment in self.used.items() if moment >= since}
         return replace(
             self,
-            current=_digest(token.secret),
+            current=digest_of_secret(token.secret),
             rotated_at=clock.timestamp(at),
             ip=actor.ip or "",
             expires_at=_expiry(at),
@@ -162,7 +162,7 @@ class Device:
     @classmethod
     def of(cls, user_id: str, at: datetime, actor: Actor) -> "Device":
         """The device that `actor` uses, known for 90 days from `at`."""
-        digest = _digest(f"{actor.user_agent or ''}\n{_network(actor.ip or '')}")
+        digest = digest_of_secret(f"{actor.user_agent or ''}\n{_network(actor.ip or '')}")
         return cls(user_id, digest, int((at + DEVICE_MEMORY).timestamp()))
 
     def is_known(self, at: datetime) -> bool:
@@ -178,8 +178,8 @@ def _network(ip: str) -> str:
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
-def _digest(secret: str) -> str:
-    # 256 random bits can't be guessed from their digest: no key and no salt are needed.
+def digest_of_secret(secret: str) -> str:
+    """A digest of 256 random bits, which can't be guessed from it: no key and no salt are needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -6,9 +6,17 @@ from typing import TypeVar
 from common.errors import Problem
 
 from functions.auth.domain import Stale
+from functions.auth.domain.users import User
 
 T = TypeVar("T")
 _ROUNDS = 16
+
+
+def present(caller: User | None) -> User:
+    """A caller as they were found. Raises Problem `unauthenticated` where they are gone."""
+    if caller is None:
+        raise Problem("unauthenticated")
+    return caller
 
 
 def settled(attempt: Callable[[], T]) -> T:

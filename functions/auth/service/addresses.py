@@ -9,7 +9,7 @@ from common.events import SYSTEM, Actor, Event
 from functions.auth.domain.codes import Passed
 from functions.auth.domain.throttle import digest_of
 from functions.auth.domain.users import User
-from functions.auth.service import settled
+from functions.auth.service import present, settled
 from functions.auth.service.codes import Codes
 from functions.auth.service.credentials import Credentials, Proven
 
@@ -89,9 +89,7 @@ class Addresses:
         settled(lambda: self._ask_phone(actor, user_id, phone))
 
     def _ask_phone(self, actor: Actor, user_id: str, phone: str) -> None:
-        user = self._store.user(user_id)
-        if user is None:
-            raise Problem("unauthenticated")
+        user = present(self._store.user(user_id))
         self._holder(user, phone)
         key, generation = digest_of("verify_phone", user.id), str(user.generation)
         self._codes.ask(key, user, "verify_phone", actor, address=phone, subject=generation)

@@ -12,7 +12,7 @@ from common.http.lists import Page, take
 from functions.auth.domain.api_keys import MOST_KEYS, ApiKey, parts_of, text_of
 from functions.auth.domain.sessions import Claims
 from functions.auth.domain.users import User
-from functions.auth.service import settled
+from functions.auth.service import present, settled
 
 
 class Store(Protocol):
@@ -107,8 +107,8 @@ class ApiKeys:
         return key.claims(user)
 
     def _owner(self, user_id: str) -> User:
-        user = self._store.user(user_id)
-        if user is None or user.status != "active":
+        user = present(self._store.user(user_id))
+        if user.status != "active":
             raise Problem("unauthenticated")
         return user
 

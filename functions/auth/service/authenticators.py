@@ -14,7 +14,7 @@ from functions.auth.domain.authenticators import RECOVERY_CODES, Authenticator, 
 from functions.auth.domain.codes import Attempts, Challenge, Purpose
 from functions.auth.domain.throttle import Counters
 from functions.auth.domain.users import User
-from functions.auth.service import settled
+from functions.auth.service import present, settled
 from functions.auth.service.credentials import Credentials, Proven
 
 
@@ -98,7 +98,7 @@ class Authenticators:
         return settled(lambda: self._enrol(user_id))
 
     def _enrol(self, user_id: str) -> Enrolment:
-        user = self._me(user_id)
+        user = present(self._store.user(user_id))
         if user.second_factor == "totp":
             raise Problem("invalid_state", "There is an authenticator app already; disable it first.")
         known = self._store.authenticator(user_id)
@@ -121,7 +121,7 @@ class Authenticators:
         settled(lambda: self._confirm(actor, user_id, code))
 
     def _confirm(self, actor: Actor, user_id: str, code: str) -> None:
-        user = self._me(user_id)
+        user = present(self._store.user(user_id))
         enrolled = self._store.authenticator(user_id)
         if enrolled is None or user.second_factor == "totp":
             raise Problem("invalid_state", "There is no authenticator app that waits to be confirmed.")
@@ -169,12 +169,6 @@ class Authenticators:
         secret = self._cipher.decrypt(authenticator.user_id, authenticator.secret)
         step = step_of(secret, code, at, authenticator.last_step)
         return None if step is None else authenticator.used(step)
-
-    def _me(self, user_id: str) -> User:
-        user = self._store.user(user_id)
-        if user is None:
-            raise Problem("unauthenticated")
-        return user
 
     def _digest(self, user_id: str, code: str) -> str:
         return digest(self._key(), "recovery", f"{user_id}\n{canonical(code)}")

@@ -77,7 +77,7 @@ class Codes:
     def first(self, user_id: str, purpose: Purpose, address: str, at: datetime) -> tuple[Challenge, Attempts]:
         """A challenge for somebody who had none of this purpose, to be written with what caused it."""
         challenge = self.new(user_id, purpose, address, at)
-        return challenge, Attempts(user_id, purpose, challenge.id)
+        return challenge, Attempts.following(None, challenge)
 
     def new(self, user_id: str, purpose: Purpose, address: str, at: datetime, subject: str | None = None) -> Challenge:
         """A challenge whose code goes to `address`."""
@@ -111,7 +111,7 @@ class Codes:
             self._store.ask(key, now, Asked(user, again, None, again.event(now, actor)), counters)
             return
         challenge = self.new(user.id, purpose, to, now, subject)
-        opened = attempts.moved_to(challenge.id) if attempts else Attempts(user.id, purpose, challenge.id)
+        opened = Attempts.following(attempts, challenge)
         self._store.ask(key, now, Asked(user, challenge, opened, challenge.event(now, actor)), counters)
 
     def ask_again(self, challenge_id: str, actor: Actor) -> None:

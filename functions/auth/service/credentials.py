@@ -9,7 +9,7 @@ from common.events import Actor, Event
 
 from functions.auth.domain.throttle import Counters, Rules, Tally
 from functions.auth.domain.users import User
-from functions.auth.service import settled
+from functions.auth.service import present, settled
 
 
 class Store(Protocol):
@@ -77,9 +77,7 @@ class Credentials:
 
         Raises Problem as `check`, and `unauthenticated` where they are gone.
         """
-        user = self._store.user(user_id)
-        if user is None:
-            raise Problem("unauthenticated")
+        user = present(self._store.user(user_id))
         return Proven(user, self.check(user.email, user, password, actor))
 
     def still(self, proven: Proven) -> User:

@@ -69,13 +69,13 @@ class Login:
             raise Problem("account_suspended")
         if user.second_factor == "none":
             return self._sessions.open(user, actor, counters)
-        if user.second_factor == "email":
-            return Challenged(self._mailed(user, counters, actor), ("email",))
-        return Challenged(self._open(user, AUTHENTICATOR, counters, actor), ("totp", "recovery"))
-
-    def _mailed(self, user: User, counters: Counters, actor: Actor) -> str:
-        """The id of a challenge whose code is on its way: once a minute, while it is open."""
         attempts = self._store.attempts(user.id, "login")
+        if user.second_factor == "email":
+            return Challenged(self._mailed(user, attempts, counters, actor), ("email",))
+        return Challenged(self._open(user, AUTHENTICATOR, attempts, counters, actor), ("totp", "recovery"))
+
+    def _mailed(self, user: User, attempts: Attempts | None, counters: Counters, actor: Actor) -> str:
+        """The id of a challenge whose code is on its way: once a minute, while it is open."""
         known = self._store.challenge(attempts.challenge_id) if attempts else None
         if (
             known is not None
@@ -84,13 +84,12 @@ class Login:
             and known.is_fresh(self._now())
         ):
             return known.id
-        return self._open(user, user.email, counters, actor)
+        return self._open(user, user.email, attempts, counters, actor)
 
-    def _open(self, user: User, address: str, counters: Counters, actor: Actor) -> str:
+    def _open(self, user: User, address: str, attempts: Attempts | None, counters: Counters, actor: Actor) -> str:
         now = self._now()
-        attempts = self._store.attempts(user.id, "login")
         challenge = self._codes.new(user.id, "login", address, now, str(user.generation))
-        opened = attempts.moved_to(challenge.id) if attempts else Attempts(user.id, "login", challenge.id)
+        opened = Attempts.following(attempts, challenge)
         is_mailed = address != AUTHENTICATOR and not opened.are_spent(now)
         event = challenge.event(now, actor) if is_mailed else None
         self._store.ask_for_login(Asked(user, challenge, opened, event), counters, now)

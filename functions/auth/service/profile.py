@@ -10,7 +10,7 @@ from functions.auth.domain.authenticators import Authenticator
 from functions.auth.domain.codes import Attempts, Passed
 from functions.auth.domain.throttle import Counters
 from functions.auth.domain.users import User
-from functions.auth.service import settled
+from functions.auth.service import present, settled
 from functions.auth.service.credentials import Credentials, Proven
 
 
@@ -59,14 +59,14 @@ class Profile:
         """
         given = {"first_name": first_name, "last_name": last_name, "second_factor": second_factor}
         wanted = {name: value for name, value in given.items() if value is not None}
-        user = self._me(user_id)
+        user = present(self._store.user(user_id))
         if _gives_up(user, wanted) and password is None:
             raise invalid("/password", "is required to give up a second factor")
         proven = self._credentials.prove(user_id, password, actor) if password is not None else None
         return settled(lambda: self._change(actor, user_id, wanted, proven))
 
     def _change(self, actor: Actor, user_id: str, wanted: dict[str, Any], proven: Proven | None) -> User:
-        user = self._credentials.still(proven) if proven else self._me(user_id)
+        user = self._credentials.still(proven) if proven else present(self._store.user(user_id))
         changed = {name: value for name, value in wanted.items() if getattr(user, name) != value}
         if not changed:
             return user
@@ -83,12 +83,6 @@ class Profile:
             # A factor that was turned on since the password was found not to be needed.
             raise invalid("/password", "is required to give up a second factor")
         return revised
-
-    def _me(self, user_id: str) -> User:
-        user = self._store.user(user_id)
-        if user is None:
-            raise Problem("unauthenticated")
-        return user
 
 
 def _gives_up(user: User, wanted: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from functions.auth.domain.codes import Passed
 from functions.auth.domain.sessions import Claims, Device, RefreshToken, Session
 from functions.auth.domain.throttle import Counters
 from functions.auth.domain.users import User
+from functions.auth.service import present
 
 
 class Store(Protocol):
@@ -165,9 +166,7 @@ class Sessions:
 
     def page(self, user_id: str, limit: int, older_than: str | None) -> Page:
         """The user's live sessions, newest first."""
-        user = self._store.user(user_id)
-        if user is None:
-            raise Problem("unauthenticated")
+        user = present(self._store.user(user_id))
         live = self._store.live_sessions(user, self._now(), older_than)
         return take(((session.id, session) for session in live), limit)
 

@@ -9,6 +9,7 @@ from common.http.lists import Page
 from common.tasks import FindUser, FoundUser
 
 from functions.auth.domain.users import Role, Status, User
+from functions.auth.service import present
 
 _EXAMINED = 500
 """How many users are looked at for a page, so that a filter that few pass does not make one request read them all."""
@@ -53,10 +54,7 @@ class Users:
 
     def me(self, user_id: str) -> User:
         """The caller. Raises Problem `unauthenticated` where they are gone."""
-        user = self._store.user(user_id)
-        if user is None:
-            raise Problem("unauthenticated")
-        return user
+        return present(self._store.user(user_id))
 
     def seen_by(self, caller_id: str, user_id: str, *, admin: bool) -> User:
         """A user, for themselves or an admin. Raises Problem `not_found`, for anybody else too."""

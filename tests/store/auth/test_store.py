@@ -272,7 +272,7 @@ class TestAsk:
     def test_a_new_challenge_takes_the_old_ones_place(self, any_store: AnyStore) -> None:
         _, attempts = add(any_store, user())
         fresh = Challenge.new("chl_fresh", user().id, "verify_email", EMAIL, NOW)
-        asked = self.again(fresh)._replace(attempts=attempts.moved_to(fresh.id))
+        asked = self.again(fresh)._replace(attempts=Attempts.following(attempts, fresh))
         any_store.ask("a", NOW, asked)
         assert any_store.challenge(fresh.id) == fresh
         assert any_store.attempts(user().id, "verify_email") == asked.attempts
