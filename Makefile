@@ -7,65 +7,71 @@ export REMIT_RUN API_PORT AWS_PORT
 export PYTHONPATH := .:layers/common
 
 BIN := .venv/bin
-MODULE := $(BIN)/python -m localstack
-CODE := functions layers localstack tests
-CAPACITY := tests/unit/accounts/capacity
-ROOMS := auth accounts transfers notifications mail operations
+RUN := $(BIN)/python -m
+CODE := functions layers emulator tools tests
+CONTEXTS := auth accounts transfers notifications mail operations
 
 .DEFAULT_GOAL := help
-.PHONY: help env up down reset status inbox verify story admin crash check lint types imports template unit test fast test-dynamodb e2e fuzz mutants bench capacity lock
+.PHONY: help env up down reset status mails verify story admin crash check format gateway lint types imports template unit test fast test-dynamodb e2e fuzz mutants bench capacity lock
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 env:
-	@$(PYTHON) localstack/environment.py
+	@$(PYTHON) tools/environment.py
 
 up: env ## start everything, make a real transfer, leave it running
-	@$(MODULE).platform up
+	@$(RUN) emulator.platform up
 
 down: env ## stop it; the data stays
-	@$(MODULE).platform down
+	@$(RUN) emulator.platform down
 
 reset: env ## stop it and forget the data
-	@$(MODULE).platform reset
+	@$(RUN) emulator.platform reset
 
 status: env ## what is running, and where
-	@$(MODULE).platform status
+	@$(RUN) emulator.platform status
 
-inbox: env ## what was mailed so far, a JSON object a line
-	@$(MODULE).inbox
+mails: env ## what was mailed so far, a JSON object a line
+	@$(RUN) tools.mails
 
 verify: env ## check what must hold of the money, from the tables alone
-	@$(MODULE).verify
+	@$(RUN) tools.verify
 
 story: env ## one transfer's whole life: make story ID=trf_...
-	@$(MODULE).story $(ID)
+	@$(RUN) tools.story $(ID)
 
 admin: env ## make the user of a verified email an admin: make admin EMAIL=ada@example.com
-	@$(MODULE).admin $(EMAIL)
+	@$(RUN) tools.admin $(EMAIL)
 
 crash: env ## kill a transfer at a step and watch it recover: make crash AT=post-after
-	@$(MODULE).crash $(AT)
+	@$(RUN) tools.crash $(AT)
 
 check: env ## the gate: no build, under a minute
 	@$(MAKE) --no-print-directory --output-sync=target -j2 lint types imports template unit
 
-lint:
-	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "make lint: ruff format $(CODE) mends this"; exit 1; }
+format: env ## format the code, and fix what the linter can fix
+	@$(BIN)/ruff format --quiet $(CODE)
+	@$(BIN)/ruff check --quiet --fix $(CODE)
+
+gateway: env ## write gateway.yaml and gateway-policy.yaml from the registered routes
+	@$(RUN) tools.gateway
+
+lint: env
+	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "Some files are not formatted: run make format."; exit 1; }
 	@$(BIN)/ruff check --quiet $(CODE)
 
-types:
-	@MYPYPATH=layers/common $(BIN)/mypy -p common -p localstack -p tests.support $(addprefix -p functions.,$(ROOMS))
+types: env
+	@MYPYPATH=layers/common $(BIN)/mypy -p common -p emulator -p tools -p tests.support $(addprefix -p functions.,$(CONTEXTS))
 
-imports:
-	@$(BIN)/lint-imports --no-cache > .remit/imports.log || { cat .remit/imports.log; exit 1; }
+imports: env
+	@mkdir -p .remit && $(BIN)/lint-imports --no-cache > .remit/imports.log || { cat .remit/imports.log; exit 1; }
 
-template:
-	@AWS_DEFAULT_REGION=eu-central-1 SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint --template template.yaml
+template: env
+	@.venv-sam/bin/cfn-lint --regions eu-central-1 -- template.yaml templates/*.yaml
 	@$(BIN)/python -m pytest tests/template -m "not build"
 
-unit:
+unit: env
 	@$(BIN)/python -m pytest tests/unit -n 2
 
 test: env ## every test there is, on a platform of its own
@@ -74,11 +80,11 @@ test: env ## every test there is, on a platform of its own
 	@$(MAKE) --no-print-directory test-dynamodb
 	@$(MAKE) --no-print-directory e2e
 
-fast:
-	@echo "== the simulation of a hot account, which coverage would slow down"
-	@$(BIN)/python -m pytest $(CAPACITY) -n 2
+fast: env
+	@echo "== what is drawn at random, and the simulation of a hot account; coverage would slow them down"
+	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas -m "hypothesis or capacity" -n 2
 	@echo "== units, stores and sagas, with coverage of domain and service"
-	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas --ignore $(CAPACITY) -n 2 --cov --cov-report=
+	@$(BIN)/python -m pytest tests/unit tests/store tests/sagas -m "not hypothesis and not capacity" -n 2 --cov --cov-report=
 	@$(BIN)/coverage report --include='functions/*/domain.py,functions/*/domain/*,functions/*/service.py,functions/*/service/*' --fail-under=95
 
 test-dynamodb: env ## the stores' tests against AWS's own engine (Java 17 or later)

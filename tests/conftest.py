@@ -1,4 +1,4 @@
-"""What every test stands on: the environment that the template gives a function, and no AWS."""
+"""The environment variables that the template sets for functions, with no access to AWS, and Hypothesis profiles."""
 
 import os
 
@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "MAIL_FLUSH_QUEUE": "https://sqs.eu-central-1.amazonaws.com/123456789012/remit-mail-flush",
     "TOKEN_KEYS": "11111111-2222-3333-4444-555555555555",
     "DATA_KEY": "66666666-7777-8888-9999-000000000000",
+    "BCRYPT_COST": "4",
     "LOGIN_FAILURES_PER_EMAIL": "50",
     "LOGIN_FAILURES_PER_ADDRESS": "100",
     "FINGERPRINT_SECRET": "remit-fingerprint-key",
@@ -28,8 +29,8 @@ ENVIRONMENT = {
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
 
-# The same examples every time, and no clock: a gate must not fail by chance or because a machine is busy. Asking for
-# more examples asks for new ones too.
+# The same examples every time and no deadline, so that tests do not fail by chance or on a busy machine. With
+# REMIT_FUZZ_EXAMPLES, examples are new each time.
 settings.register_profile("gate", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", deadline=None)
 settings.load_profile("fuzz" if "REMIT_FUZZ_EXAMPLES" in os.environ else "gate")

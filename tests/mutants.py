@@ -1,7 +1,6 @@
-"""Bugs planted on purpose, each of which some test has to find: `make mutants`.
+"""Mutation tests: each of these bugs, planted on purpose, has to make a test fail (`make mutants`).
 
-A mutant is an exact replacement in a copy of the tree. A guard that another guard makes redundant is planted together
-with it: alone it changes nothing that can be seen.
+A mutant replaces an exact text in a copy of the tree. If two guards make each other redundant, one mutant removes both.
 """
 
 import os
@@ -17,25 +16,26 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 COPIED = ("functions", "layers/common", "tests/support", "tests/unit/accounts", "tests/conftest.py", "pyproject.toml")
 LEDGER_TESTS = "tests/unit/accounts/ledger"
-# What is quick comes first; the two that draw by chance take over where it finds nothing.
+# Fast tests first. The random ones run only if these find nothing.
 TESTS = (
     ("test_ledger", "test_folding", "test_limits", "test_lapse", "test_tasks"),
     ("test_contended", "test_machine", "test_hot_machine"),
 )
 LEDGER = "functions/accounts/domain/ledger.py"
+POSTINGS = "functions/accounts/domain/postings.py"
 HOLDS = "functions/accounts/domain/holds.py"
 LIMITS = "functions/accounts/domain/limits.py"
 SERVICE = "functions/accounts/service/ledger.py"
 STORE = "functions/accounts/store/ledger.py"
 SET_LIMITS = "functions/accounts/service/limits.py"
 LIMIT_TABLE = "functions/accounts/store/limits.py"
-PAGES = "functions/accounts/domain/pages.py"
+BATCHES = "functions/accounts/domain/folding.py"
 FOLDING = "functions/accounts/service/folding.py"
 FOLDING_STORE = "functions/accounts/store/folding.py"
 
 
 class Change(NamedTuple):
-    """An exact replacement of text that a file has once."""
+    """A replacement of a text that occurs once in a file."""
 
     path: str
     old: str
@@ -68,16 +68,16 @@ MUTANTS = [
         (STORE, 'where.append(("status", "<>", "closed"))', 'where[0] = ("status", "<>", "closed")'),
     ),
     mutant(
-        "no more is needed than is there",
+        "an account pays more than it has",
         (LEDGER, "if head.available < amount:", "if head.available < 0:"),
         (STORE, '("available", ">=", -leg.available_change)', '("available", ">", -1)'),
     ),
     mutant(
-        "a frozen account pays where it was active when it was read",
+        "an account that was frozen after it was read pays",
         (STORE, '("status", "=", "active")', '("status", "<>", "closed")'),
     ),
     mutant(
-        "a closed account is paid where it was open when it was read",
+        "an account that was closed after it was read is paid",
         (STORE, 'where.append(("status", "<>", "closed"))', "pass"),
     ),
     mutant("a frozen account pays", (LEDGER, 'if head.status != "active":', 'if head.status == "closed":')),
@@ -85,10 +85,12 @@ MUTANTS = [
         "a closed account is paid",
         (LEDGER, 'if head is None or head.status == "closed":', "if head is None:"),
     ),
-    mutant("a marker is written over", (STORE, "Put(item | _outbox(posting), ABSENT)", "Put(item | _outbox(posting))")),
-    mutant("money goes from an account to itself", (LEDGER, "if source == destination:", "if False:")),
+    mutant(
+        "a step outcome is overwritten", (STORE, "Put(item | _outbox(posting), ABSENT)", "Put(item | _outbox(posting))")
+    ),
+    mutant("an account pays itself", (LEDGER, "if source == destination:", "if False:")),
     mutant("a negative amount steals", (LEDGER, "not 0 < amount <= MAX_AMOUNT", "not amount <= MAX_AMOUNT")),
-    mutant("an amount has no end", (LEDGER, "not 0 < amount <= MAX_AMOUNT", "not 0 < amount")),
+    mutant("an amount has no maximum", (LEDGER, "not 0 < amount <= MAX_AMOUNT", "not 0 < amount")),
     mutant("True is an amount", (LEDGER, "type(amount) is not int or ", "")),
     mutant(
         "the payer's currency is not checked",
@@ -106,7 +108,7 @@ MUTANTS = [
             "return None",
         ),
     ),
-    mutant("a version is left out", (LEDGER, "version=head.version + 1,", "version=head.version + 2,")),
+    mutant("a version is skipped", (LEDGER, "version=head.version + 1,", "version=head.version + 2,")),
     mutant("the balance after is the balance before", (LEDGER, "posted=head.posted + posted,", "posted=head.posted,")),
     mutant(
         "a line is older than the one before",
@@ -115,13 +117,13 @@ MUTANTS = [
     mutant("a line forgets the credit limit", (LEDGER, "            credit_limit=head.credit_limit,\n", "")),
     mutant(
         "a posting takes the name of a hold's step",
-        (LEDGER, "if not step or step in _OTHER_STEPS:", "if not step:"),
+        (POSTINGS, "if not step or step in _OTHER_STEPS:", "if not step:"),
     ),
     # --- holds
-    mutant("a hold is made over another", (STORE, "_outbox(change), ABSENT)", "_outbox(change))")),
+    mutant("a hold is overwritten", (STORE, "_outbox(change), ABSENT)", "_outbox(change))")),
     mutant("a hold is resolved twice", (STORE, '(("status", "=", "open"),)', "()")),
     mutant(
-        "a release gives back more",
+        "a release gives back too much",
         (HOLDS, "0, -hold.amount, counted_at=hold.at", "0, -hold.amount - 1, counted_at=hold.at"),
     ),
     mutant(
@@ -138,36 +140,38 @@ MUTANTS = [
         (SERVICE, "            if hold.is_past(now):\n                return self._give_back(hold, now)\n", ""),
     ),
     mutant(
-        "a lapse does not ask whether the hold is open",
+        "a lapse does not check whether the hold is open",
         (SERVICE, 'if hold.status != "open" or not hold.is_past(now):', "if not hold.is_past(now):"),
         (STORE, '(("status", "=", "open"),)', "()"),
     ),
     mutant(
-        "what is resolved stays in the index",
+        "a resolved hold stays in the index",
         (STORE, 'if hold.lapse_at and hold.status == "open":', "if hold.lapse_at:"),
     ),
     # --- limits
+    mutant("a limit never restarts", (LIMITS, "replace(self, period=period, spent=0)", "replace(self, period=period)")),
     mutant(
-        "a limit never starts anew", (LIMITS, "replace(self, period=period, spent=0)", "replace(self, period=period)")
-    ),
-    mutant(
-        "a limit starts anew with each debit",
+        "a limit restarts with each debit",
         (LIMITS, "return self if period == self.period else replace", "return replace"),
     ),
     mutant("a week ends with the year", (LIMITS, 'return f"{year}-W{number:02}"', 'return f"{at[:4]}-W{number:02}"')),
     mutant(
-        "a limit may be passed by one",
+        "a limit can be exceeded by one",
         (LIMITS, "self.spent + amount <= self.limit", "self.spent + amount <= self.limit + 1"),
     ),
     mutant(
-        "a limit is never reached", (LIMITS, "self.spent + amount <= self.limit", "self.spent + amount < self.limit")
+        "a limit can't be reached", (LIMITS, "self.spent + amount <= self.limit", "self.spent + amount < self.limit")
     ),
     mutant(
-        "what comes back of a hold still counts",
+        "what a hold gives back still counts",
         (LEDGER, "spending = spending.given_back(freed, counted_at, self.at)", "pass"),
     ),
-    mutant("what comes back counts for another day", (LIMITS, "if daily.period == day(counted_at):", "if True:")),
-    mutant("what comes back counts for another week", (LIMITS, "if weekly.period == week(counted_at):", "if True:")),
+    mutant(
+        "what a hold gives back counts for another day", (LIMITS, "if daily.period == day(counted_at):", "if True:")
+    ),
+    mutant(
+        "what a hold gives back counts for another week", (LIMITS, "if weekly.period == week(counted_at):", "if True:")
+    ),
     mutant(
         "a decline counts",
         (
@@ -177,19 +181,19 @@ MUTANTS = [
         ),
     ),
     mutant(
-        "a daily limit set in between is passed",
+        "a daily limit set meanwhile is exceeded",
         (STORE, '            ("daily_limit", "absent or >=", leg.spending.daily.spent),\n', ""),
     ),
     mutant(
-        "a weekly limit set in between is passed",
+        "a weekly limit set meanwhile is exceeded",
         (STORE, '            ("weekly_limit", "absent or >=", leg.spending.weekly.spent),\n', ""),
     ),
     mutant(
-        "limits stop a settlement",
+        "limits decline a settlement",
         (STORE, "if leg.available_change < 0:", "if leg.change < 0 or leg.available_change < 0:"),
     ),
     mutant(
-        "a limit goes without the PIN",
+        "a limit is removed without the PIN",
         (LIMITS, "(limit is None or limit > self.limit)", "limit is not None and limit > self.limit"),
     ),
     mutant("a limit is raised without the PIN", (LIMITS, "(limit is None or limit > self.limit)", "limit is None")),
@@ -198,8 +202,8 @@ MUTANTS = [
         (SET_LIMITS, "if found is None or found[0].owner_id != caller_id:", "if found is None:"),
     ),
     mutant(
-        "a limit is raised on what was read",
-        (LIMIT_TABLE, "remove=gone)", "remove=gone, where=())"),
+        "a limit is written over a concurrent change",
+        (LIMIT_TABLE, "remove=absent)", "remove=absent, where=())"),
     ),
     mutant(
         "a closed account gets limits",
@@ -207,12 +211,12 @@ MUTANTS = [
     ),
     # --- events
     mutant(
-        "each debit below the mark is told",
+        "each debit below the threshold is published",
         (LEDGER, "not available < threshold <= head.available", "not available < threshold"),
     ),
-    mutant("each decline by a limit is told", (LEDGER, " if each.told != each.period]", "]")),
+    mutant("each decline by a limit is published", (LEDGER, " if each.notified != each.period]", "]")),
     mutant(
-        "two first declines are both told",
+        "two first declines are both published",
         (
             STORE,
             '("version", "=", head.version), ("changes", "absent or =", head.changes)',
@@ -220,60 +224,64 @@ MUTANTS = [
         ),
     ),
     mutant(
-        "an alert set in between is not kept",
+        "an alert set meanwhile is ignored",
         (STORE, '            as_read("low_balance_alert", head.low_balance_alert),\n', ""),
     ),
     mutant(
-        "an event's number is taken twice",
+        "two events have one number",
         (STORE, '    if leg.events:\n        where.append(("changes", "absent or =", head.changes))\n', ""),
     ),
     mutant(
-        "changes don't count in an event's number",
+        "changes do not count in the number of an event",
         (LEDGER, "return self.version + self.changes", "return self.version"),
     ),
     mutant(
-        "another limit is not told of", (LIMITS, 'replace(self, limit=limit, told="")', "replace(self, limit=limit)")
+        "a changed limit is not published",
+        (LIMITS, 'replace(self, limit=limit, notified="")', "replace(self, limit=limit)"),
     ),
     mutant(
-        "what was told stays on the head",
+        "published events stay on the head",
         (STORE, "        remove=[OUTBOX],\n        where=where,", "        where=where,"),
     ),
-    mutant("nothing is told", (STORE, "return outbox(*events) if events else {}", "return {}")),
-    # --- inboxes and pages
-    mutant("a debit of a hot account goes to its inbox", (LEDGER, "(posted > 0 and self.heads", "(self.heads")),
-    mutant("an inbox is not folded before a decline", (SERVICE, "or not head.has_inbox or", "or True or")),
-    mutant("a hot payee is remembered for ever", (SERVICE, "self._now() - read_at < _HOT_FOR", "True")),
+    mutant("nothing is published", (STORE, "return outbox(*events) if events else {}", "return {}")),
+    # --- pending credits and batches
+    mutant("a debit of a hot account is pending", (LEDGER, "(posted > 0 and self.heads", "(self.heads")),
     mutant(
-        "a page does not ask whether its account moved on",
+        "pending credits are not folded before a decline", (SERVICE, "or not head.may_have_pending or", "or True or")
+    ),
+    mutant("a hot payee is remembered forever", (SERVICE, "self._now() - read_at < _HOT_FOR", "True")),
+    mutant(
+        "a batch does not check whether its account changed",
         (FOLDING_STORE, '        ("version", "=", head.version),\n', ""),
     ),
     mutant(
-        "a page is booked over another",
+        "a batch is booked over another",
         (FOLDING_STORE, '        ("version", "=", head.version),\n        ("fold", "absent or =", head.fold),\n', ""),
     ),
     mutant(
-        "an entry is taken into a page while the last one is not cleared",
+        "a credit is folded while the last batch is not cleared",
         (
             FOLDING,
-            "        if head.clean < head.fold:\n            page: Page",
-            "        if False:\n            page: Page",
+            "        if head.clean < head.fold:\n            batch:",
+            "        if False:\n            batch:",
         ),
         (FOLDING_STORE, '        ("clean", "absent or =", head.fold),\n', ""),
     ),
     mutant(
-        "a page is noted as cleared and is not",
-        (FOLDING_STORE, "self._at_once(self._table.batch_delete, batches)", "()"),
+        "a batch counts as clean and is not",
+        (FOLDING_STORE, "self._map(self._table.batch_delete, calls)", "()"),
     ),
-    mutant("a page forgets what is held", (FOLDING_STORE, "page.posted - page.held +", "page.posted +")),
-    mutant("a page forgets the credit limit", (FOLDING_STORE, "page.held + page.credit_limit", "page.held")),
-    mutant("a page is older than the line before", (PAGES, "at=max(now, head.line_at)", "at=now")),
+    mutant("a batch forgets what is held", (FOLDING_STORE, "batch.posted - batch.held +", "batch.posted +")),
+    mutant("a batch forgets the credit limit", (FOLDING_STORE, "batch.held + batch.credit_limit", "batch.held")),
+    mutant("a batch is older than the line before", (BATCHES, "at=max(now, head.line_at)", "at=now")),
     mutant(
-        "a page's lines are numbered from its opening", (PAGES, "page.opening_version + 1)", "page.opening_version)")
+        "the lines of a batch are numbered from its opening",
+        (BATCHES, "self.opening_version + 1)", "self.opening_version)"),
     ),
-    mutant("a page wakes the publisher", (FOLDING_STORE, "remove=[OUTBOX], ", "")),
+    mutant("a batch invokes the publisher", (FOLDING_STORE, "remove=[OUTBOX], ", "")),
     mutant(
-        "a page that meets a debit is not planned again",
-        (FOLDING, "if (stands.fold, stands.clean) != (head.fold, head.clean):", "if stands != head:"),
+        "a batch that conflicts with a debit is not planned again",
+        (FOLDING, "if (current.fold, current.clean) != (head.fold, head.clean):", "if current != head:"),
     ),
     mutant(
         "a folder takes another's turn",
@@ -281,34 +289,41 @@ MUTANTS = [
     ),
     mutant("a folder ends another's turn", (FOLDING_STORE, '("until", "=", until)', '("until", ">", "")')),
     mutant("a folder never ends its turn", (FOLDING, "        self._store.end_turn(account_id, until)\n", "")),
-    mutant("all finish a page at once, out of turn", (FOLDING, "is_busy = head.clean < head.fold or ", "is_busy = ")),
     mutant(
-        "that more waits in the inbox is forgotten meanwhile",
-        (FOLDING, "{*waiting}\n                read_all", "{*waiting}\n            read_all"),
+        "all folders finish a batch at once, out of turn",
+        (FOLDING, "is_busy = head.clean < head.fold or ", "is_busy = "),
     ),
     mutant(
-        "more waits in the inbox than was read, and is left",
-        (FOLDING, "default=0) < pages.PAGE_LINES", "default=0) < 10**9"),
+        "that not all pending credits were read is forgotten",
+        (
+            FOLDING,
+            "                unbooked = {*pending}\n",
+            "                unbooked = {*pending}\n            if True:\n",
+        ),
+    ),
+    mutant(
+        "pending credits beyond those read are left",
+        (FOLDING, "read_all = most < folding.BATCH_CREDITS", "read_all = True"),
     ),
 ]
 
 
 class Verdict(NamedTuple):
-    """What became of a mutant: the test that caught it, None where it survived."""
+    """The test that caught a mutant, None if it survived."""
 
     mutant: Mutant
     caught_by: str | None
 
 
 def planted(source: str, change: Change) -> str:
-    """The source with a bug in it. Raises ValueError where the replacement does not fit exactly once."""
+    """Return the source with a bug in it. Raises ValueError unless the text occurs exactly once."""
     if source.count(change.old) != 1 or change.old == change.new:
         raise ValueError(f"{change.path} has {source.count(change.old)} times {change.old!r}")
     return source.replace(change.old, change.new)
 
 
 def copy(to: Path) -> Path:
-    """The part of the tree that the tests need."""
+    """Copy the part of the tree that the tests need, and return the copy."""
     for name in COPIED:
         source, target = ROOT / name, to / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -319,22 +334,22 @@ def copy(to: Path) -> Path:
     return to
 
 
-def hunt(tree: Path, hunted: Mutant) -> Verdict:
-    """Runs the tests over a tree with the bug, and mends it again."""
-    sound = {change.path: (tree / change.path).read_text() for change in hunted.changes}
+def hunt(tree: Path, mutated: Mutant) -> Verdict:
+    """Run the tests on a tree with the bug, and restore the tree."""
+    sound = {change.path: (tree / change.path).read_text() for change in mutated.changes}
     try:
-        for change in hunted.changes:
+        for change in mutated.changes:
             path = tree / change.path
             path.write_text(planted(path.read_text(), change))
-        return Verdict(hunted, failing(tree))
+        return Verdict(mutated, failing(tree))
     finally:
         for name, text in sound.items():
             (tree / name).write_text(text)
 
 
 def failing(tree: Path) -> str | None:
-    """The first test that fails there."""
-    # Without bytecode: two sources of one size, written in one second, would share it.
+    """Return the first test that fails in a tree, None if all pass."""
+    # Without bytecode, which two sources of the same size and second would share.
     environment = os.environ | {
         "PYTHONPATH": f".{os.pathsep}layers/common",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -351,13 +366,13 @@ def failing(tree: Path) -> str | None:
             check=False,
         )
         if run.returncode:
-            told = [line for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
-            return told[0].partition("::")[2].partition(" - ")[0] if told else "it does not start"
+            failures = [line for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+            return failures[0].partition("::")[2].partition(" - ")[0] if failures else "it does not start"
     return None
 
 
 def main() -> int:
-    """Hunts every mutant (or those whose name has a word given) and prints what became of each."""
+    """Test every mutant, or those whose name contains all words given, and print the results."""
     wanted = [each for each in MUTANTS if all(word in each.name for word in sys.argv[1:])]
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(2) as pool:
         trees: SimpleQueue[Path] = SimpleQueue()

@@ -1,2 +1,2 @@
-"""Owns accounts, the ledger, holds, limits, PINs, cards, bank accounts, payees; publishes `account.*`, `pin.*`,
-`limit.exceeded`, `balance.low`, `ledger.drifted`; hears `user.*`."""
+"""Owns accounts, the ledger, holds, limits, PINs, cards, bank accounts and payees; publishes `account.*`, `pin.*`,
+`limit.exceeded`, `balance.low` and `ledger.drifted`; consumes `user.*`."""

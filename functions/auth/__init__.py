@@ -1,1 +1,1 @@
-"""Owns users, credentials, sessions and tokens; publishes `user.*` and `code.requested`; hears nothing."""
+"""Owns users, credentials, sessions and tokens; publishes `user.*` and `code.requested`; consumes no events."""

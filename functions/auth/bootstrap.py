@@ -1,4 +1,7 @@
-"""Wiring, from environment to clients to store to services; each is made on first use, and only what is used."""
+"""Wiring: the environment gives clients, clients give store and adapters, and these give services.
+
+Each service is made on first use. Imports stand inside the functions to keep cold starts short.
+"""
 
 import secrets
 from functools import cache, partial
@@ -7,13 +10,10 @@ from typing import TYPE_CHECKING
 from common import clock, ids
 from common.aws import client, fingerprint_key
 from common.config import config
-from common.dynamo import Table
-from common.tasks import CLOSE_ACCOUNTS, call
-
-from functions.auth.store import Store
 
 if TYPE_CHECKING:
-    from functions.auth.passwords import BcryptPasswords
+    from functions.auth.adapters.passwords import BcryptHasher
+    from functions.auth.adapters.tokens import AccessTokens
     from functions.auth.service.addresses import Addresses
     from functions.auth.service.administration import Administration
     from functions.auth.service.api_keys import ApiKeys
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from functions.auth.service.codes import Codes
     from functions.auth.service.credentials import Credentials
     from functions.auth.service.login import Login
-    from functions.auth.service.passwords import PasswordChanges
+    from functions.auth.service.passwords import Passwords
     from functions.auth.service.profile import Profile
     from functions.auth.service.registration import Registration
     from functions.auth.service.second_factor import SecondFactor
     from functions.auth.service.sessions import Sessions
     from functions.auth.service.users import Users
-    from functions.auth.tokens import AccessTokens
+    from functions.auth.store import AuthStore
 
 
 @cache
 def registration() -> "Registration":
-    """Registration and the proof of an address."""
+    """Return the service of registration and email verification."""
     from functions.auth.service.registration import Registration
 
-    return Registration(_store(), codes(), _passwords(), clock.now, ids.new_id)
+    return Registration(_store(), codes(), _hasher(), clock.now, ids.new_id)
 
 
 @cache
 def codes() -> "Codes":
-    """One-time codes."""
+    """Return the service of one-time codes."""
     from functions.auth.service.codes import Codes
 
     return Codes(_store(), clock.now, ids.new_id, _new_code, fingerprint_key)
@@ -48,7 +48,7 @@ def codes() -> "Codes":
 
 @cache
 def login() -> "Login":
-    """Login by password."""
+    """Return the service of the first step of a login."""
     from functions.auth.service.login import Login
 
     return Login(_store(), credentials(), codes(), sessions(), clock.now)
@@ -56,7 +56,7 @@ def login() -> "Login":
 
 @cache
 def second_factor() -> "SecondFactor":
-    """The second step of a login."""
+    """Return the service of the second step of a login."""
     from functions.auth.service.second_factor import SecondFactor
 
     return SecondFactor(_store(), codes(), authenticators(), credentials(), sessions(), clock.now)
@@ -64,19 +64,18 @@ def second_factor() -> "SecondFactor":
 
 @cache
 def credentials() -> "Credentials":
-    """Passwords as they are compared."""
-    from functions.auth.domain.throttle import Rules
+    """Return the service that checks passwords."""
+    from functions.auth.domain.throttle import ThrottleRules
     from functions.auth.service.credentials import Credentials
 
-    settings = config()
-    rules = Rules.of(settings.login_failures_per_email, settings.login_failures_per_address)
-    return Credentials(_store(), _passwords(), rules, clock.now)
+    rules = ThrottleRules.of(config().login_failures_per_email, config().login_failures_per_address)
+    return Credentials(_store(), _hasher(), rules, clock.now)
 
 
 @cache
 def authenticators() -> "Authenticators":
-    """Authenticator apps."""
-    from functions.auth.cipher import KmsCipher
+    """Return the service of authenticator apps."""
+    from functions.auth.adapters.cipher import KmsCipher
     from functions.auth.service.authenticators import Authenticators
 
     cipher = KmsCipher(client("kms"), config().data_key)
@@ -86,16 +85,16 @@ def authenticators() -> "Authenticators":
 
 
 @cache
-def password_changes() -> "PasswordChanges":
-    """Another password."""
-    from functions.auth.service.passwords import PasswordChanges
+def passwords() -> "Passwords":
+    """Return the service that changes and resets passwords."""
+    from functions.auth.service.passwords import Passwords
 
-    return PasswordChanges(_store(), codes(), credentials(), _passwords(), clock.now)
+    return Passwords(_store(), codes(), credentials(), _hasher(), clock.now)
 
 
 @cache
 def addresses() -> "Addresses":
-    """Another email address or phone."""
+    """Return the service that changes email addresses and phone numbers."""
     from functions.auth.service.addresses import Addresses
 
     return Addresses(_store(), codes(), credentials(), clock.now)
@@ -103,7 +102,7 @@ def addresses() -> "Addresses":
 
 @cache
 def profile() -> "Profile":
-    """What users change about themselves."""
+    """Return the service of users' own names and second factor."""
     from functions.auth.service.profile import Profile
 
     return Profile(_store(), credentials(), clock.now)
@@ -111,7 +110,7 @@ def profile() -> "Profile":
 
 @cache
 def sessions() -> "Sessions":
-    """Sessions and who they stand for."""
+    """Return the service of sessions."""
     from functions.auth.service.sessions import Sessions
 
     return Sessions(_store(), tokens(), clock.now, ids.new_id, _new_secret)
@@ -119,7 +118,7 @@ def sessions() -> "Sessions":
 
 @cache
 def api_keys() -> "ApiKeys":
-    """API keys and who they stand for."""
+    """Return the service of API keys."""
     from functions.auth.service.api_keys import ApiKeys
 
     return ApiKeys(_store(), clock.now, ids.new_id, _new_secret)
@@ -127,7 +126,10 @@ def api_keys() -> "ApiKeys":
 
 @cache
 def administration() -> "Administration":
-    """Changing and removing users."""
+    """Return the service of roles, suspension and deletion."""
+    from common.contracts.accounts import CLOSE_ACCOUNTS
+    from common.tasks import call
+
     from functions.auth.service.administration import Administration
 
     return Administration(_store(), partial(call, CLOSE_ACCOUNTS), clock.now)
@@ -135,7 +137,7 @@ def administration() -> "Administration":
 
 @cache
 def users() -> "Users":
-    """Looking up users."""
+    """Return the service that reads users."""
     from functions.auth.service.users import Users
 
     return Users(_store())
@@ -143,24 +145,27 @@ def users() -> "Users":
 
 @cache
 def tokens() -> "AccessTokens":
-    """Access tokens of this issuer."""
-    from functions.auth.signer import KmsSigner
-    from functions.auth.tokens import AccessTokens
+    """Return the access tokens of this issuer."""
+    from functions.auth.adapters.signer import KmsSigner
+    from functions.auth.adapters.tokens import AccessTokens
 
-    settings = config()
-    signer, *others = (KmsSigner(client("kms"), key) for key in settings.token_keys)
-    return AccessTokens(signer, settings.public_url, others)
+    signer, *others = (KmsSigner(client("kms"), key) for key in config().token_keys)
+    return AccessTokens(signer, config().public_url, others)
 
 
 @cache
-def _store() -> Store:
-    return Store(Table(client("dynamodb"), config().table("auth")))
+def _store() -> "AuthStore":
+    from common.dynamo import Table
+
+    from functions.auth.store import AuthStore
+
+    return AuthStore(Table(client("dynamodb"), config().table("auth")))
 
 
-def _passwords() -> "BcryptPasswords":
-    from functions.auth.passwords import BcryptPasswords
+def _hasher() -> "BcryptHasher":
+    from functions.auth.adapters.passwords import BcryptHasher
 
-    return BcryptPasswords()
+    return BcryptHasher(config().bcrypt_cost)
 
 
 def _new_code() -> str:
@@ -178,6 +183,6 @@ def _new_totp_secret() -> str:
 
 
 def _new_recovery_code() -> str:
-    # 49 random bits; no letter that is easily taken for another.
+    # 49 random bits, without letters and digits that look alike.
     code = "".join(secrets.choice("abcdefghjkmnpqrstvwxyz23456789") for _ in range(10))
     return f"{code[:5]}-{code[5:]}"

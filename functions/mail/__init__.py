@@ -1,1 +1,1 @@
-"""Owns what is mailed; publishes nothing; hears `code.*`, `user.*`, `pin.*`, `transfer.*`."""
+"""Owns emails and text messages. Publishes nothing; consumes `code.*`, `user.*`, `pin.*` and `transfer.*`."""

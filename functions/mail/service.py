@@ -1,9 +1,12 @@
-"""Mailing: each thing once, codes at once, and what comes within a minute of a mail of its kind merged into one.
+"""Sends mails: each once, codes immediately, and notices of one kind to one user at most once a minute.
 
-A mail is claimed by a marker before it is sent and settled after; whoever dies in between leaves a claim that lapses,
-and the queue brings the message again. Each minute is a generation: its flush replaces the window, after which nobody
-can join it, so what it holds is told by one mail. A flush is asked for before anything is held; one that finds nothing
-held closes the window, which makes a holder that comes late look again.
+A mail is claimed before it is sent and marked as sent afterwards. If the process fails in between, the claim expires
+and the next delivery of the message sends the mail.
+
+The first notice of a kind opens a merge window of a minute. Notices that come in the window are added to it, and a
+flush sends them as one mail at its end. The flush replaces the window, so that nothing can be added to what it sends.
+A flush is scheduled before an entry is added. A flush that finds no entries closes the window, so that an entry that
+comes late is not added to a window that nobody flushes.
 """
 
 import math
@@ -11,81 +14,42 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from common import clock
 from common.clock import Clock
-from common.events import Event
-from common.tasks import FindUser, FoundUser, MintCode, MintedCode
+from common.contracts.auth import FindUser, FoundUser, MintCode, MintedCode
+from common.contracts.events import Event
+from common.errors import Fault, Stale
+from common.retry import retry_on_conflict
 
-from functions.mail.domain import (
-    LEASE,
-    Entry,
+from functions.mail.domain.mails import (
+    LEASE_LENGTH,
+    NOTICE_KINDS,
+    MailEntry,
     MailId,
-    Marker,
-    Notice,
-    Status,
-    Step,
-    Window,
-    code_mail,
+    MailRequest,
+    MailState,
+    MergeWindow,
+    code_mail_id,
+    mail_requests,
     next_step,
-    notices,
 )
-from functions.mail.templates import Letter, code_letter, code_text, letter
+from functions.mail.domain.texts import Mail, code_mail, code_text_message, notice_mail
 
-_TRIES = 8
-
-
-class Busy(Exception):
-    """Someone else is at this mail now; the queue will bring the message again, when it is sent or given up."""
+if TYPE_CHECKING:
+    from functions.mail.store import MailStore
 
 
-class Store(Protocol):
-    """Where markers, windows and what they hold are kept. Every write answers whether its condition held."""
-
-    def look(self, mail: MailId) -> tuple[Marker | None, Window | None]:
-        """A mail's marker, and the window of its kind and person, as of now."""
-        ...
-
-    def claim(self, mail: MailId, lease: str, *, seen: Window | None, opens: Window | None) -> bool:
-        """Marks an unmarked mail as sending. With `opens` that window takes the place of `seen`, in one write, if it
-        is still what was seen."""
-        ...
-
-    def claim_again(self, mail: MailId, lapsed: str, lease: str) -> bool:
-        """Takes over a claim whose lease is still the one seen."""
-        ...
-
-    def hold(self, notice: Notice, window: Window) -> bool:
-        """Marks an unmarked mail as merged and puts its entry into a window, if that is still the one seen."""
-        ...
-
-    def close(self, mail: MailId, window: Window) -> bool:
-        """Removes a window that holds nothing."""
-        ...
-
-    def settle(self, mail: MailId, lease: str, status: Status, subject: str, at: str) -> None:
-        """Says what became of a claimed mail, if the claim is still ours."""
-        ...
-
-    def held(self, merged: MailId) -> Sequence[Entry]:
-        """What the window of a merged mail holds."""
-        ...
-
-    def forget(self, merged: MailId) -> None:
-        """Removes what the window of a merged mail holds."""
-        ...
-
-    def forget_person(self, user_id: str) -> None:
-        """Removes a person's windows and what they hold; nobody joins one of them any more."""
-        ...
+class Busy(Fault):
+    """Another process is sending this mail. The queue delivers the message again after it is done or has failed."""
 
 
 class Sender(Protocol):
-    """Sends mail."""
+    """Sends mails."""
 
-    def send(self, address: str, letter: Letter) -> None:
-        """Sends one mail. Raises where that is not known to have worked."""
+    def send(self, address: str, mail: Mail) -> None:
+        """Send a mail. Raises unless it is known to be on its way."""
         ...
 
 
@@ -93,24 +57,24 @@ class Texter(Protocol):
     """Sends text messages."""
 
     def send(self, phone: str, text: str) -> None:
-        """Sends one text message. Raises where that is not known to have worked."""
+        """Send a text message. Raises unless it is known to be on its way."""
         ...
 
 
 class Flushes(Protocol):
-    """The queue that brings a window's flush when its minute ends."""
+    """Calls `Mailer.flush` when a merge window ends."""
 
-    def ask(self, merged: MailId, delay: int) -> None:
-        """Asks for a flush in `delay` seconds."""
+    def schedule(self, merged: MailId, delay_seconds: int) -> None:
+        """Schedule the flush of a merged mail."""
         ...
 
 
-class Service:
-    """The use cases of mail."""
+class Mailer:
+    """The mails and text messages to all users."""
 
     def __init__(
         self,
-        store: Store,
+        store: "MailStore",
         sender: Sender,
         texter: Texter,
         flushes: Flushes,
@@ -126,122 +90,112 @@ class Service:
         self._mint_code = mint_code
         self._now = now
 
-    def hear(self, event: Event) -> None:
-        """Mails what an event asks for, once however often it is heard. Raises where something is left to be done."""
+    def handle(self, event: Event) -> None:
+        """Send the mails that an event asks for, once however often it is delivered.
+
+        Raises an ExceptionGroup if any of them could not be sent.
+        """
         if event.type == "user.deleted":
-            self._store.forget_person(event.data["user_id"])
+            self._store.delete_user(event.data["user_id"])
             return
-        # The notice of another address goes first: who has the code may change where the notice would go.
-        tasks = [partial(self._mail, notice) for notice in notices(event)]
-        if mail := code_mail(event):
-            tasks.append(partial(self._mail_code, mail, event.data["challenge_id"]))
+        # A notice of a change of address goes first: with the code, the address that it goes to can change.
+        tasks = [partial(self._send_notice, request) for request in mail_requests(event)]
+        if mail := code_mail_id(event):
+            tasks.append(partial(self._send_code, mail, event.data["challenge_id"]))
         failures: list[Exception] = []
         for task in tasks:
             try:
                 task()
-            except Exception as error:  # noqa: BLE001 (one person's fault must not cost another their mail)
+            except Exception as error:  # noqa: BLE001 (one mail's failure must not stop the others)
                 failures.append(error)
         if failures:
-            raise ExceptionGroup("not mailed", failures)
+            raise ExceptionGroup("mails not sent", failures)
 
     def flush(self, merged: MailId) -> None:
-        """Mails what a window held, as one; nothing where that was done, or nothing was held."""
-        for _ in range(_TRIES):
-            now = self._now()
-            marker, window = self._store.look(merged)
-            step = next_step(marker, None, now)
-            if step == "nothing":
-                self._store.forget(merged)
-                return
-            if step == "send":
-                if window is None or window.ends_at != merged.cause:
-                    return
-                if not window.held:
-                    if self._store.close(merged, window):
-                        return
-                    continue
-            lease = self._claim(merged, step, marker, now, seen=window, opens=Window.opened(now))
-            if lease:
-                self._send(merged, lease, self._store.held(merged))
-                self._store.forget(merged)
-                return
-        raise Busy
+        """Send the entries of a merge window as one mail, unless that was done or there are none."""
+        lease = retry_on_conflict(lambda: self._claim_merged(merged))
+        if lease:
+            self._deliver_notice(merged, lease, self._store.entries(merged))
+            self._store.delete_entries(merged)
 
-    def _mail(self, notice: Notice) -> None:
-        mail = notice.mail
-        for _ in range(_TRIES):
-            now = self._now()
-            marker, window = self._store.look(mail)
-            step = next_step(marker, window, now)
-            if step == "nothing":
-                return
-            if step == "hold" and window is not None:
-                if self._hold(notice, window, now):
-                    return
-                continue
-            lease = self._claim(mail, step, marker, now, seen=window, opens=Window.opened(now))
-            if lease:
-                self._send(mail, lease, [notice.entry])
-                return
-        raise Busy
-
-    def _hold(self, notice: Notice, window: Window, now: datetime) -> bool:
-        if window.needs_flush(now):
-            left = (clock.parse(window.ends_at) - now).total_seconds()
-            self._flushes.ask(replace(notice.mail, cause=window.ends_at), max(0, math.ceil(left)))
-        return self._store.hold(notice, window)
-
-    def _mail_code(self, mail: MailId, challenge_id: str) -> None:
+    def _claim_merged(self, merged: MailId) -> str | None:
+        """Return the lease of a claim, or None if nothing is left to send. Raises Busy, and Stale."""
         now = self._now()
-        marker, _ = self._store.look(mail)
-        step = next_step(marker, None, now)
-        if step == "nothing":
+        state, window = self._store.find(merged)
+        step = next_step(state, None, now)
+        if step == "done":
+            self._store.delete_entries(merged)
+            return None
+        if step == "send":
+            if window is None or window.ends_at != merged.cause:
+                return None
+            if not window.has_entries:
+                self._store.close_window(merged, window)
+                return None
+        return self._claim(merged, state, window, now)
+
+    def _send_notice(self, request: MailRequest) -> None:
+        lease = retry_on_conflict(lambda: self._claim_or_merge(request))
+        if lease:
+            self._deliver_notice(request.id, lease, [request.entry])
+
+    def _claim_or_merge(self, request: MailRequest) -> str | None:
+        """Return the lease of a claim, or None if the mail was merged or sent. Raises Busy, and Stale."""
+        now = self._now()
+        state, window = self._store.find(request.id)
+        step = next_step(state, window, now)
+        if step == "done":
+            return None
+        if step == "merge" and window is not None:
+            if window.needs_flush(now):
+                left = (clock.parse(window.ends_at) - now).total_seconds()
+                self._flushes.schedule(replace(request.id, cause=window.ends_at), max(0, math.ceil(left)))
+            self._store.merge(request, window)
+            return None
+        return self._claim(request.id, state, window, now)
+
+    def _send_code(self, mail: MailId, challenge_id: str) -> None:
+        now = self._now()
+        state, _ = self._store.find(mail)
+        if next_step(state, None, now) == "done":
             return
-        # Claimed first: minting for a duplicate would void the code that the first one is mailing.
-        lease = self._claim(mail, step, marker, now, seen=None, opens=None)
-        if lease is None:
-            raise Busy
+        try:
+            # Claimed first: minting a code for a duplicate would void the code that is being sent.
+            lease = self._claim(mail, state, None, now)
+        except Stale as stale:
+            raise Busy from stale
         minted = self._mint_code(MintCode(challenge_id))
         if minted.outcome == "gone":
-            self._settle(mail, lease, "dropped")
-            return
-        if mail.kind == "verify_phone":
-            self._texter.send(minted.address, code_text(minted.code, minted.minutes))
-            self._settle(mail, lease, "sent")
+            self._store.mark_dropped(mail, lease, self._timestamp())
+        elif mail.kind == "verify_phone":
+            self._texter.send(minted.address, code_text_message(minted.code, minted.minutes))
+            self._store.mark_sent(mail, lease, "", self._timestamp())
         else:
-            told = code_letter(mail.kind, minted.first_name, minted.code, minted.minutes)
-            self._deliver(mail, lease, minted.address, told)
+            text = code_mail(mail.kind, minted.first_name, minted.code, minted.minutes)
+            self._deliver(mail, lease, minted.address, text)
 
-    def _claim(
-        self,
-        mail: MailId,
-        step: Step,
-        marker: Marker | None,
-        now: datetime,
-        *,
-        seen: Window | None,
-        opens: Window | None,
-    ) -> str | None:
-        """The lease of a claim, None where what was read has gone stale. Raises Busy."""
-        if step == "wait":
+    def _claim(self, mail: MailId, state: MailState | None, window: MergeWindow | None, now: datetime) -> str:
+        """Claim a mail, and return the lease. Raises Busy if another process holds a claim, and Stale."""
+        lease = clock.timestamp(now + LEASE_LENGTH)
+        if state is None:
+            new = MergeWindow.opened(now) if mail.kind in NOTICE_KINDS else None
+            self._store.claim(mail, lease, old=window, new=new)
+        elif next_step(state, None, now) == "wait":
             raise Busy
-        lease = clock.timestamp(now + LEASE)
-        if marker is None:
-            claimed = self._store.claim(mail, lease, seen=seen, opens=opens)
         else:
-            claimed = self._store.claim_again(mail, marker.lease, lease)
-        return lease if claimed else None
+            self._store.take_over(mail, state.lease, lease)
+        return lease
 
-    def _send(self, mail: MailId, lease: str, entries: Sequence[Entry]) -> None:
-        person = self._find_user(FindUser(user_id=mail.user_id))
-        if person.email_verified:
-            self._deliver(mail, lease, person.email, letter(mail.kind, person.first_name, entries))
+    def _deliver_notice(self, mail: MailId, lease: str, entries: Sequence[MailEntry]) -> None:
+        user = self._find_user(FindUser(user_id=mail.user_id))
+        if user.email_verified:
+            self._deliver(mail, lease, user.email, notice_mail(mail.kind, user.first_name, entries))
         else:
-            self._settle(mail, lease, "dropped")
+            self._store.mark_dropped(mail, lease, self._timestamp())
 
-    def _deliver(self, mail: MailId, lease: str, address: str, letter: Letter) -> None:
-        self._sender.send(address, letter)
-        self._settle(mail, lease, "sent", letter.subject)
+    def _deliver(self, mail: MailId, lease: str, address: str, content: Mail) -> None:
+        self._sender.send(address, content)
+        self._store.mark_sent(mail, lease, content.subject, self._timestamp())
 
-    def _settle(self, mail: MailId, lease: str, status: Status, subject: str = "") -> None:
-        self._store.settle(mail, lease, status, subject, clock.timestamp(self._now()))
+    def _timestamp(self) -> str:
+        return clock.timestamp(self._now())

@@ -1,1 +1,1 @@
-"""Owns every user's inbox; publishes nothing; hears `transfer.*`, `user.*`, `pin.*`, `limit.*`, `balance.*`."""
+"""Owns the users' inboxes. Publishes nothing; consumes `transfer.*`, `user.*`, `pin.*`, `limit.*` and `balance.*`."""

@@ -1,16 +1,20 @@
-"""The room, wired once a process."""
+"""The wiring of the context, done once a process."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from common.aws import client
-from common.config import config
-from common.dynamo import Table
-
-from functions.notifications.service import Service
-from functions.notifications.store import DynamoStore
+if TYPE_CHECKING:
+    from functions.notifications.service import Inbox
 
 
 @cache
-def service() -> Service:
-    """The room's use cases over its table."""
-    return Service(DynamoStore(Table(client("dynamodb"), config().table("notifications"))))
+def inbox() -> "Inbox":
+    """Return the inboxes over the context's table."""
+    from common.aws import client
+    from common.config import config
+    from common.dynamo import Table
+
+    from functions.notifications.service import Inbox
+    from functions.notifications.store import NotificationStore
+
+    return Inbox(NotificationStore(Table(client("dynamodb"), config().table("notifications"))))

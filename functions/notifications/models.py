@@ -1,4 +1,4 @@
-"""What clients send to the inbox and get from it."""
+"""The wire format of the inbox."""
 
 from typing import Annotated, Literal
 
@@ -16,14 +16,14 @@ def _notification_id(text: str) -> str:
 
 
 class InboxQuery(ListQuery):
-    """Filters of the inbox."""
+    """The filters of the inbox."""
 
     unread: Literal["true", "false"] | None = None
     after: Annotated[str, AfterValidator(_notification_id)] | None = None
 
 
-class NotificationModel(Resource):
-    """A notification as its owner sees it; `resource` is the id of what it is about."""
+class NotificationResource(Resource):
+    """A notification as its owner sees it. `resource` is the id of what it is about."""
 
     id: str
     kind: Kind
@@ -34,6 +34,6 @@ class NotificationModel(Resource):
     created_at: str
 
     @classmethod
-    def of(cls, notification: Notification) -> "NotificationModel":
-        """The resource of a notification."""
+    def of(cls, notification: Notification) -> "NotificationResource":
+        """Return the resource of a notification."""
         return cls(**{name: getattr(notification, name) for name in cls.model_fields})

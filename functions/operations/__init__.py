@@ -1,1 +1,1 @@
-"""Owns the platform's health and the publisher of every room's events; owns no table."""
+"""Owns the platform's health and the publisher of all contexts' events. Owns no table and consumes no events."""

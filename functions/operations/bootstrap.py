@@ -1,23 +1,30 @@
-"""The room, wired once a process."""
+"""The wiring of the context, done once a process."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from common import clock
 from common.aws import client
 from common.config import config
 
-from functions.operations.probes import AwsProbes
-from functions.operations.service import Service
-from functions.operations.topic import Topic
+if TYPE_CHECKING:
+    from functions.operations.adapters.topic import Topic
+    from functions.operations.service import Health
 
 
 @cache
-def service() -> Service:
-    """The room's use cases over AWS as it is."""
-    return Service(AwsProbes(client("dynamodb"), client("sqs"), config()), clock.now)
+def health() -> "Health":
+    """Return the health of the platform, as DynamoDB and SQS report it."""
+    from common import clock
+
+    from functions.operations.adapters.probes import AwsProbes
+    from functions.operations.service import Health
+
+    return Health(AwsProbes(client("dynamodb"), client("sqs"), config()), clock.now)
 
 
 @cache
-def topic() -> Topic:
-    """Where events are published."""
+def topic() -> "Topic":
+    """Return the topic that events are published to."""
+    from functions.operations.adapters.topic import Topic
+
     return Topic(client("sns"), config().events_topic)

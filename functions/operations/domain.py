@@ -1,4 +1,4 @@
-"""What health means: a table that does not serve stops its room; dead letters need a person, and stop nobody."""
+"""What makes a context healthy. A table that is down stops a context; dead letters only need an operator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Literal
 Status = Literal["healthy", "degraded"]
 
 TABLES = ("auth", "accounts", "transfers", "notifications", "mail")
+"""The contexts that own a table."""
 DEAD_LETTERS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("payees-dead-letters",),
     "transfers": ("rail-dead-letters", "transfers-dead-letters"),
@@ -14,35 +15,38 @@ DEAD_LETTERS: Mapping[str, tuple[str, ...]] = {
     "mail": ("mail-dead-letters", "mail-flush-dead-letters"),
     "operations": ("stream-failures",),
 }
-ROOMS = tuple(dict.fromkeys((*TABLES, *DEAD_LETTERS)))
+CONTEXTS = tuple(dict.fromkeys((*TABLES, *DEAD_LETTERS)))
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How a room stands. `serving`: whether its table answers reads and writes, None where it has no table.
-    `dead_letters`: how many messages wait in its dead-letter queues, None where they could not be counted."""
+    """The state of a context.
+
+    `serving` is whether its table takes reads and writes, None if it has no table. `dead_letters` is how many messages
+    wait in its dead-letter queues, None if that is unknown.
+    """
 
     serving: bool | None
     dead_letters: int | None
 
     @property
     def status(self) -> Status:
-        """Healthy, where the room serves and nothing waits for a person."""
+        """`healthy` if the context serves and is known to have no dead letters."""
         return "degraded" if self.serving is False or self.dead_letters != 0 else "healthy"
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """How every room stands."""
+class HealthReport:
+    """The state of every context, by its name."""
 
     checks: Mapping[str, Check]
 
     @property
     def status(self) -> Status:
-        """Healthy, where every room is."""
+        """`healthy` if every context is."""
         return "degraded" if any(check.status == "degraded" for check in self.checks.values()) else "healthy"
 
     @property
     def serving(self) -> bool:
-        """Whether every table answers: what decides between 200 and 503."""
+        """Whether no table is down."""
         return all(check.serving is not False for check in self.checks.values())

@@ -1,46 +1,46 @@
-"""Health: every room's table and dead-letter queues, looked at no more than once in ten seconds a process."""
+"""The platform's health: every context's table and dead-letter queues."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from common.clock import Clock
 
-from functions.operations.domain import DEAD_LETTERS, ROOMS, TABLES, Check, Health
+from functions.operations.domain import CONTEXTS, DEAD_LETTERS, TABLES, Check, HealthReport
 
-KEPT = timedelta(seconds=10)
+_CACHED_FOR = timedelta(seconds=10)
 
 
 class Probes(Protocol):
-    """Looks at tables and queues. What can't be looked at is an answer, not an exception."""
+    """What health is derived from. A probe that fails raises nothing."""
 
-    def serves(self, room: str) -> bool:
-        """Whether a room's table takes reads and writes; False where that could not be learned."""
+    def table_available(self, context: str) -> bool:
+        """Return whether a context's table takes reads and writes; False if that is unknown."""
         ...
 
-    def waiting(self, queue: str) -> int | None:
-        """About how many messages wait in a queue; None where that could not be learned."""
+    def message_count(self, queue: str) -> int | None:
+        """Return about how many messages wait in a queue; None if that is unknown."""
         ...
 
 
-class Service:
-    """The use cases of operations."""
+class Health:
+    """The health of the platform, checked at most once in ten seconds a process."""
 
     def __init__(self, probes: Probes, now: Clock) -> None:
         self._probes = probes
         self._now = now
-        self._seen: tuple[datetime, Health] | None = None
+        self._cached: tuple[datetime, HealthReport] | None = None
 
-    def health(self) -> Health:
-        """How every room stands, as of at most ten seconds ago."""
+    def report(self) -> HealthReport:
+        """Return the state of every context, at most ten seconds old."""
         now = self._now()
-        if self._seen is None or now - self._seen[0] >= KEPT:
-            self._seen = now, Health({room: self._check(room) for room in ROOMS})
-        return self._seen[1]
+        if self._cached is None or now - self._cached[0] >= _CACHED_FOR:
+            self._cached = now, HealthReport({context: self._check(context) for context in CONTEXTS})
+        return self._cached[1]
 
-    def _check(self, room: str) -> Check:
-        counts = [self._probes.waiting(queue) for queue in DEAD_LETTERS.get(room, ())]
+    def _check(self, context: str) -> Check:
+        counts = [self._probes.message_count(queue) for queue in DEAD_LETTERS.get(context, ())]
         known = [count for count in counts if count is not None]
         return Check(
-            serving=self._probes.serves(room) if room in TABLES else None,
+            serving=self._probes.table_available(context) if context in TABLES else None,
             dead_letters=sum(known) if len(known) == len(counts) else None,
         )

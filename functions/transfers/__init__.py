@@ -1,1 +1,1 @@
-"""Owns transfer intents, deposits and their recovery; publishes `transfer.*`; hears its rails, and `user.deleted`."""
+"""Owns transfers, deposits and their recovery; publishes `transfer.*`; consumes rail answers and `user.deleted`."""

@@ -1,41 +1,121 @@
-"""The room's wiring: from the environment to its use cases, built on first use and kept."""
+"""Wiring: from the environment to the use cases. Each is built on first use, and loads no more than it needs."""
 
-import time
 from functools import cache
+from typing import TYPE_CHECKING
 
-from common import clock, ids
-from common.aws import client
-from common.config import config
-from common.dynamo import Table
-from common.tasks import AUTHORIZE_DEPOSIT, AUTHORIZE_TRANSFER, call
+if TYPE_CHECKING:
+    from common.dynamo import Table
 
-from functions.transfers.rail import SandboxRail
-from functions.transfers.saga import StepFunctions
-from functions.transfers.service import Service
-from functions.transfers.store import TransferStore
-
-
-@cache
-def service() -> Service:
-    """The use cases."""
-    return Service(
-        store=TransferStore(Table(client("dynamodb"), config().table("transfers"))),
-        sagas=sagas(),
-        authorize_transfer=lambda request: call(AUTHORIZE_TRANSFER, request),
-        authorize_deposit=lambda request: call(AUTHORIZE_DEPOSIT, request),
-        clock=clock.now,
-        new_id=ids.new_id,
-        sleep=time.sleep,
-    )
+    from functions.transfers.adapters.rail import SandboxRail
+    from functions.transfers.adapters.saga import StepFunctions
+    from functions.transfers.service.completion import Completion
+    from functions.transfers.service.deposits import Deposits
+    from functions.transfers.service.history import History
+    from functions.transfers.service.intents import Intents
+    from functions.transfers.service.recovery import Recovery
+    from functions.transfers.service.transfers import Transfers
+    from functions.transfers.service.users import Users
+    from functions.transfers.store.transfers import TransferStore
 
 
 @cache
-def sagas() -> StepFunctions:
-    """The state machines."""
+def transfers() -> "Transfers":
+    """Return the use cases of transfers between accounts."""
+    from common.contracts.accounts import APPROVE_TRANSFER
+    from common.tasks import call
+
+    from functions.transfers.service.transfers import Transfers
+
+    return Transfers(_intents(), approve=lambda request: call(APPROVE_TRANSFER, request))
+
+
+@cache
+def deposits() -> "Deposits":
+    """Return the use cases of deposits."""
+    from common.contracts.accounts import APPROVE_DEPOSIT
+    from common.tasks import call
+
+    from functions.transfers.service.deposits import Deposits
+
+    return Deposits(_intents(), approve=lambda request: call(APPROVE_DEPOSIT, request))
+
+
+@cache
+def completion() -> "Completion":
+    """Return the last step of every saga."""
+    from common import clock
+
+    from functions.transfers.models.resources import respond
+    from functions.transfers.service.completion import Completion
+
+    return Completion(_store(), respond, clock.now)
+
+
+@cache
+def history() -> "History":
+    """Return the use cases of reading transfers."""
+    from functions.transfers.service.history import History
+    from functions.transfers.store.history import HistoryStore
+
+    return History(HistoryStore(_table()), _store())
+
+
+@cache
+def recovery() -> "Recovery":
+    """Return the recovery of due transfers."""
+    from common import clock
+
+    from functions.transfers.service.recovery import Recovery
+    from functions.transfers.store.recovery import RecoveryStore
+
+    return Recovery(RecoveryStore(_table()), _store(), sagas(), clock.now)
+
+
+@cache
+def users() -> "Users":
+    """Return the deletion of users' personal data."""
+    from functions.transfers.service.users import Users
+    from functions.transfers.store.users import UserStore
+
+    return Users(UserStore(_table()))
+
+
+@cache
+def sagas() -> "StepFunctions":
+    """Return the state machines."""
+    from functions.transfers.adapters.saga import StepFunctions
+
     return StepFunctions()
 
 
 @cache
-def rail() -> SandboxRail:
-    """The rail that deposits go over."""
+def rail() -> "SandboxRail":
+    """Return the rail of deposits."""
+    from functions.transfers.adapters.rail import SandboxRail
+
     return SandboxRail()
+
+
+def _intents() -> "Intents":
+    import time
+
+    from common import clock, ids
+
+    from functions.transfers.models.resources import respond
+    from functions.transfers.service.intents import Intents
+
+    return Intents(_store(), sagas(), respond, clock.now, ids.new_id, time.sleep)
+
+
+def _store() -> "TransferStore":
+    from functions.transfers.store.transfers import TransferStore
+
+    return TransferStore(_table())
+
+
+def _table() -> "Table":
+    from common.aws import client
+    from common.config import config
+    from common.dynamo import Table
+
+    return Table(client("dynamodb"), config().table("transfers"))

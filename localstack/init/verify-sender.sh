@@ -1,3 +1,3 @@
 #!/bin/sh
-# Mail comes from a verified address; on AWS somebody clicks the link that SES mails.
+# Verify the sender of mails. On AWS this is done by clicking the link that SES sends to it.
 exec awslocal ses verify-email-identity --email-address "${SENDER:-no-reply@remit.example}"

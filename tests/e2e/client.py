@@ -1,4 +1,4 @@
-"""A client of the API as somebody writes it who has read the contract and nothing else."""
+"""A client of the API that knows only the contract."""
 
 import json
 import secrets
@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from localstack.http import Answer, send
+from tools.http import Answer, send
 
 PASSWORD = "correct horse battery staple"
 SECRETS: dict[str, set[str]] = {"password": {PASSWORD}}
-"""What this client knew and nobody may keep, by kind."""
+"""Secrets that clients have used, by kind. The platform must not store them."""
 
 
 class Refused(AssertionError):
-    """An answer that the test did not expect."""
+    """An answer other than the expected one."""
 
 
 @dataclass
 class Client:
-    """Speaks to one deployment, signed in or not."""
+    """A client of one deployment, with or without a token."""
 
     url: str
     token: str | None = None
@@ -36,7 +36,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """One request; `key` is its Idempotency-Key."""
+        """Send one request. `key` is its Idempotency-Key."""
         sent = dict(headers or {})
         if self.token:
             sent.setdefault("Authorization", f"Bearer {self.token}")
@@ -46,15 +46,15 @@ class Client:
         return send(method, target, body=body, headers=sent)
 
     def get(self, path: str, **query: Any) -> Any:
-        """The body of a GET that has to succeed."""
+        """Send a GET that must succeed, and return the body."""
         return expect(self.request("GET", path, query=query), 200)
 
     def post(self, path: str, body: Any = None, *, status: int, key: str | None = None) -> Any:
-        """The body of a POST that has to be answered with `status`."""
+        """Send a POST that must be answered with `status`, and return the body."""
         return expect(self.request("POST", path, body, key=key), status)
 
     def pages(self, path: str, **query: Any) -> Iterator[Any]:
-        """Everything in a list, page by page."""
+        """Yield everything in a list, page by page."""
         cursor: str | None = None
         while True:
             page = self.get(path, **query, **({"cursor": cursor} if cursor else {}))
@@ -66,7 +66,7 @@ class Client:
 
 @dataclass
 class Person(Client):
-    """A customer with an email address."""
+    """A user of the platform, and their client."""
 
     email: str = ""
     user_id: str = ""
@@ -76,11 +76,11 @@ class Person(Client):
     accounts: dict[str, str] = field(default_factory=dict)
 
     def login(self) -> Any:
-        """Signs in and keeps the tokens."""
+        """Sign in and keep the tokens."""
         return self._keep(self.post("/auth/login", {"email": self.email, "password": PASSWORD}, status=200))
 
     def refresh(self) -> Any:
-        """Rotates the tokens."""
+        """Rotate the tokens."""
         return self._keep(self.post("/auth/refresh", {"refresh_token": self.refresh_token}, status=200))
 
     def _keep(self, tokens: Any) -> Any:
@@ -90,13 +90,13 @@ class Person(Client):
         return tokens
 
     def open_account(self, currency: str = "USD", **fields: Any) -> str:
-        """Opens an account and answers its id."""
+        """Open an account and return its id."""
         account: str = self.post("/accounts", {"currency": currency, **fields}, status=201)["id"]
         self.accounts.setdefault(currency, account)
         return account
 
     def link_card(self, number: str | None = None) -> str:
-        """Links a card (a fresh number, unless one is given) and answers its id."""
+        """Link a card, by default one with a new number, and return its id."""
         body = {
             "number": number or card_number(),
             "holder_name": f"{self.first_name} {self.last_name}",
@@ -108,41 +108,41 @@ class Person(Client):
         return card
 
     def deposit(self, amount: int, *, card: str | None = None, account: str | None = None, wait: bool = True) -> str:
-        """Brings money in from a card and, unless told otherwise, waits until it is there."""
+        """Deposit money from a card. Wait until it is completed, unless `wait` is false."""
         account = account or self.accounts["USD"]
         currency = next((code for code, known in self.accounts.items() if known == account), "USD")
         source = {"card_id": card or self.link_card()}
         body = {"account_id": account, "amount": amount, "currency": currency, "source": source}
         transfer: str = self.post("/deposits", body, status=202, key=new_key())["id"]
         if wait:
-            until(lambda: self.get(f"/transfers/{transfer}")["status"] == "completed", what="the deposit is there")
+            until(lambda: self.get(f"/transfers/{transfer}")["status"] == "completed", what="the deposit is completed")
         return transfer
 
     def transfer(self, destination: Mapping[str, str], amount: int, *, key: str | None = None, **fields: Any) -> Answer:
-        """Sends money; the answer as it came."""
+        """Send money, and return the answer whatever it is."""
         body = {"destination": destination, "amount": amount, "currency": "USD", **fields}
         return self.request("POST", "/transfers", body, key=key or new_key())
 
     def balance(self, account: str | None = None) -> int:
-        """What is available."""
+        """Return the available balance."""
         available: int = self.get(f"/accounts/{account or self.accounts['USD']}")["available"]
         return available
 
 
 def expect(answer: Answer, status: int) -> Any:
-    """The parsed body of an answer that has to have `status`."""
+    """Return the parsed body of an answer. Raises Refused if its status is not `status`."""
     if answer.status != status:
         raise Refused(f"{answer.status}, not {status}: {answer.content[:600]!r}")
     return answer.json if answer.content else None
 
 
 def new_key() -> str:
-    """A fresh Idempotency-Key."""
+    """Return a new Idempotency-Key."""
     return secrets.token_hex(16)
 
 
 def card_number(ending: str = "", start: str = "424242") -> str:
-    """A Luhn-valid number of 16 digits that nobody has linked yet, with the last digits one asks for."""
+    """Return a new card number of 16 digits with a valid check digit and the given last digits."""
     while True:
         number = (
             start
@@ -154,19 +154,24 @@ def card_number(ending: str = "", start: str = "424242") -> str:
             return number
 
 
+def other_code(code: str) -> str:
+    """Return a code that differs from this one."""
+    return f"{(int(code) + 1) % 1_000_000:06}"
+
+
 def phone_number() -> str:
-    """A number in E.164 that nobody has given yet."""
+    """Return a new phone number in E.164."""
     return f"+1415{secrets.randbelow(10**7):07}"
 
 
 def luhn(number: str) -> bool:
-    """Whether the check digit is right."""
+    """Return whether the check digit of a card number is right."""
     digits = [int(digit) for digit in reversed(number)]
     return sum(digits[0::2] + [digit * 2 - 9 * (digit > 4) for digit in digits[1::2]]) % 10 == 0
 
 
 def iban(ending: str, country: str = "DE", bank: str = "37040044") -> str:
-    """A valid German IBAN with the last four digits one asks for."""
+    """Return a new valid IBAN with the given last four digits."""
     body = bank + f"{secrets.randbelow(10**6):06}" + ending
     number = int(body + "".join(str(int(letter, 36)) for letter in country) + "00")
     valid = f"{country}{98 - number % 97:02}{body}"
@@ -175,15 +180,15 @@ def iban(ending: str, country: str = "DE", bank: str = "37040044") -> str:
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 15, what: str = "it happens") -> Any:
-    """Waits for something that comes by itself, and answers it. Raises Refused when it does not come."""
+    """Wait until a condition is true, and return its value. Raises Refused if it is not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise Refused(f"waited {seconds} s until {what}")
+            raise Refused(f"Not within {seconds} s: {what}.")
         time.sleep(0.05)
     return found
 
 
 def dumps(value: Any) -> bytes:
-    """JSON as most clients write it."""
+    """Encode a value as JSON."""
     return json.dumps(value).encode()

@@ -1,6 +1,20 @@
-"""Every route of the contract that is there, as data: who may call it, what it takes, what is bad for each field."""
+"""Every route of the contract: who may call it, what it takes, and which values are invalid for each field.
+
+To add a route, add a `Route` to ROUTES; a test fails until every deployed route has one. State:
+
+- its method and path, and who may call it (PUBLIC, USERS, PAYERS, OWNER, OWNER_OR_ADMIN, ADMINS);
+- the fields of its body, `required` and `optional`, each as (kind, valid value); BAD has invalid values by kind;
+- `queries`: its query parameters, each with invalid values; `query`: a valid query string, if one is required;
+  `listed`: whether it takes `limit` and `cursor`;
+- for a new kind of id in the path, its prefix in PREFIXES, and a resource of the owner in the fixture `callers` of
+  test_roles.py.
+
+test_roles.py then calls the route as everybody, and test_bad_input.py sends it every invalid request that follows from
+its row and checks that nothing has changed.
+"""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,14 +23,34 @@ LONG = "x" * 10_000
 NUL, LONE, EMOJI = "a\u0000b", "a\ud800b", "\U0001f600"
 ULID = "01K0000000000000000000000A"
 
+CALLERS = ("nobody", "owner", "other", "arbiter", "admin", "suspended", "unverified")
+PASSES, NO_TOKEN, GONE, FORBIDDEN, UNVERIFIED = "passes", "unauthenticated", "not_found", "forbidden", "not verified"
+
+
+def access(others: str, *passing: str, **exceptions: str) -> dict[str, str]:
+    """Return the result for each caller: `others` by default, and unauthenticated without a valid token."""
+    results = dict.fromkeys(CALLERS, others) | dict.fromkeys(("nobody", "suspended"), NO_TOKEN)
+    return results | dict.fromkeys(passing, PASSES) | exceptions
+
+
+PUBLIC = access(PASSES, *CALLERS)
+ANY_TOKEN = access(PASSES, "suspended")
+"""The endpoint checks the token itself, without the authorizer, and only ends the session of the token."""
+USERS = access(PASSES)
+PAYERS = access(PASSES, unverified=UNVERIFIED)
+"""The route moves money: it needs a verified email address and an Idempotency-Key."""
+OWNER = access(GONE, "owner")
+OWNER_OR_ADMIN = access(GONE, "owner", "admin")
+ADMINS = access(FORBIDDEN, "admin")
+
 
 def wide(digits: str) -> str:
-    """Digits that are digits to Unicode only."""
+    """Return digits as full-width Unicode characters."""
     return "".join(chr(ord(digit) + 0xFEE0) for digit in digits)
 
 
 class Raw(NamedTuple):
-    """JSON text that Python would not write."""
+    """JSON text that `json.dumps` cannot write."""
 
     text: str
 
@@ -99,24 +133,39 @@ BAD: Mapping[str, tuple[Any, ...]] = {
 }
 
 
+Fields = Mapping[str, tuple[str, Any]]
+
+
 @dataclass(frozen=True)
 class Route:
-    """One route. `fields` are its body's, with a kind and a good value; `queries` the parameters it takes, `query` a
-    string of them with which it is good; `admin` says that others than admins get no further than their role."""
+    """A route of the contract. Its fields are described at the top of this module."""
 
     method: str
     path: str
-    public: bool = False
-    money: bool = False
-    fields: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+    access: Mapping[str, str]
+    required: Fields = field(default_factory=dict)
+    optional: Fields = field(default_factory=dict)
     queries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    listed: bool = False
-    admin: bool = False
     query: str = ""
+    listed: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def fields(self) -> Fields:
+        """The fields of the body."""
+        return {**self.required, **self.optional}
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the route has no authorizer."""
+        return self.access in (PUBLIC, ANY_TOKEN)
+
+    @property
+    def moves_money(self) -> bool:
+        """Whether the route needs an Idempotency-Key and a verified email address."""
+        return self.access is PAYERS
 
     @property
     def has_body(self) -> bool:
@@ -124,201 +173,162 @@ class Route:
         return self.method in ("POST", "PUT", "PATCH")
 
     def good(self) -> dict[str, Any]:
-        """A body in which nothing is malformed."""
+        """Return a body in which every field is well-formed."""
         return {name: value for name, (_, value) in self.fields.items()}
 
 
-WHO, NAME = ("email", "nobody@example.com"), ("name", "Nobody")
-ACCOUNT = ("account", f"acc_{ULID}")
-PERIOD = dict.fromkeys(("from", "to"), ("yesterday", "2026-11-21", "2026-11-21T09:30:00", "", "0"))
+EMAIL, PHONE, NAME = ("email", "nobody@example.com"), ("phone", "+14155550100"), ("name", "Nobody")
+PASSWORD, NEW_PASSWORD = ("password", "not the password"), ("new password", "a fine long password")
+CODE, ANY_CODE, PIN = ("code", "123456"), ("any code", "123456"), ("code", "654321")
+ACCOUNT, AMOUNT, CURRENCY = ("account", f"acc_{ULID}"), ("amount", 100), ("currency", "USD")
+FLAG, THRESHOLD, LIMIT = ("flag", True), ("threshold", 100), ("limit", 100)
+TIMES = ("yesterday", "2026-11-21", "2026-11-21T09:30:00", "", "0")
+PERIOD = {"from": TIMES, "to": TIMES}
 ROUTES = [
     Route(
-        *("POST", "/auth/register", True),
-        fields={
-            "email": ("email", "new@example.com"),
-            "password": ("new password", "a fine long password"),
-            "first_name": NAME,
-            "last_name": NAME,
-            "phone": ("phone", "+14155550100"),
-        },
-        required=("email", "password", "first_name", "last_name"),
+        "POST",
+        "/auth/register",
+        PUBLIC,
+        {"email": ("email", "new@example.com"), "password": NEW_PASSWORD, "first_name": NAME, "last_name": NAME},
+        {"phone": PHONE},
     ),
+    Route("POST", "/auth/verify-email", PUBLIC, {"email": EMAIL, "code": CODE}),
+    Route("POST", "/auth/resend-code", PUBLIC, optional={"email": EMAIL}),
+    Route("POST", "/auth/login", PUBLIC, {"email": EMAIL, "password": PASSWORD}),
+    Route("POST", "/auth/login/verify", PUBLIC, {"challenge_id": ("challenge", f"chl_{ULID}"), "code": ANY_CODE}),
+    Route("POST", "/auth/refresh", PUBLIC, optional={"refresh_token": ("token", "nonsense")}),
+    Route("POST", "/auth/logout", ANY_TOKEN, optional={"refresh_token": ("token", "nonsense")}),
+    Route("GET", "/auth/me", USERS),
+    Route(
+        "PATCH",
+        "/auth/me",
+        USERS,
+        optional={"first_name": NAME, "last_name": NAME, "password": PASSWORD, "second_factor": ("factor", "none")},
+    ),
+    Route("GET", "/auth/validate", USERS),
+    Route("POST", "/auth/password/change", USERS, {"current_password": PASSWORD, "new_password": NEW_PASSWORD}),
+    Route("POST", "/auth/password/forgot", PUBLIC, {"email": EMAIL}),
+    Route("POST", "/auth/password/reset", PUBLIC, {"email": EMAIL, "code": CODE, "new_password": NEW_PASSWORD}),
+    Route("POST", "/auth/email/change", USERS, {"new_email": EMAIL, "password": PASSWORD}),
+    Route("POST", "/auth/email/confirm", USERS, {"code": CODE}),
+    Route("POST", "/auth/phone", USERS, {"phone": PHONE}),
+    Route("POST", "/auth/phone/confirm", USERS, {"code": CODE}),
+    Route("POST", "/auth/totp", USERS),
+    Route("POST", "/auth/totp/confirm", USERS, {"code": CODE}),
+    Route("POST", "/auth/totp/disable", USERS, {"password": PASSWORD, "code": ANY_CODE}),
+    Route("GET", "/auth/sessions", USERS, listed=True),
+    Route("DELETE", "/auth/sessions/{session_id}", OWNER),
+    Route("POST", "/auth/api-keys", USERS, {"name": NAME, "scopes": ("scopes", ["read"])}),
+    Route("GET", "/auth/api-keys", USERS, listed=True),
+    Route("DELETE", "/auth/api-keys/{key_id}", OWNER),
+    Route(
+        "GET",
+        "/users",
+        ADMINS,
+        queries={"role": ("", "owner"), "status": ("", "gone"), "email": ("", "x")},
+        listed=True,
+    ),
+    Route("GET", "/users/{user_id}", OWNER_OR_ADMIN),
+    Route(
+        "PATCH",
+        "/users/{user_id}",
+        ADMINS,
+        optional={"role": ("role", "customer"), "status": ("user status", "active")},
+    ),
+    Route("DELETE", "/users/{user_id}", OWNER_OR_ADMIN),
+    Route("GET", "/.well-known/jwks.json", PUBLIC),
+    Route("GET", "/.well-known/openid-configuration", PUBLIC),
+    Route("GET", "/banks", PUBLIC),
+    Route("GET", "/currencies", PUBLIC),
+    Route("GET", "/health", PUBLIC),
     Route(
         "POST",
-        "/auth/verify-email",
-        True,
-        fields={"email": WHO, "code": ("code", "123456")},
-        required=("email", "code"),
+        "/accounts",
+        USERS,
+        {"currency": CURRENCY},
+        {"name": ("name", "Everyday"), "type": ("account type", "debit")},
     ),
-    Route("POST", "/auth/resend-code", True, fields={"email": WHO}),
+    Route("GET", "/accounts", USERS, listed=True),
+    Route("GET", "/accounts/{account_id}", OWNER_OR_ADMIN),
     Route(
-        *("POST", "/auth/login", True),
-        fields={"email": WHO, "password": ("password", "a fine long password")},
-        required=("email", "password"),
-    ),
-    Route("POST", "/auth/refresh", True, fields={"refresh_token": ("token", "nonsense")}),
-    Route("POST", "/auth/logout", True, fields={"refresh_token": ("token", "nonsense")}),
-    Route("GET", "/auth/me"),
-    Route(
-        *("POST", "/auth/login/verify", True),
-        fields={"challenge_id": ("challenge", f"chl_{ULID}"), "code": ("any code", "123456")},
-        required=("challenge_id", "code"),
-    ),
-    Route(
-        *("PATCH", "/auth/me"),
-        fields={
-            "first_name": NAME,
-            "last_name": NAME,
-            "password": ("password", "not the password"),
-            "second_factor": ("factor", "none"),
-        },
-    ),
-    Route("GET", "/auth/validate"),
-    Route(
-        *("POST", "/auth/password/change"),
-        fields={
-            "current_password": ("password", "not the password"),
-            "new_password": ("new password", "a fine long password"),
-        },
-        required=("current_password", "new_password"),
-    ),
-    Route("POST", "/auth/password/forgot", True, fields={"email": WHO}, required=("email",)),
-    Route(
-        *("POST", "/auth/password/reset", True),
-        fields={
-            "email": WHO,
-            "code": ("code", "123456"),
-            "new_password": ("new password", "a fine long password"),
-        },
-        required=("email", "code", "new_password"),
-    ),
-    Route(
-        *("POST", "/auth/email/change"),
-        fields={"new_email": WHO, "password": ("password", "not the password")},
-        required=("new_email", "password"),
-    ),
-    Route("POST", "/auth/email/confirm", fields={"code": ("code", "123456")}, required=("code",)),
-    Route("POST", "/auth/phone", fields={"phone": ("phone", "+14155550100")}, required=("phone",)),
-    Route("POST", "/auth/phone/confirm", fields={"code": ("code", "123456")}, required=("code",)),
-    Route("POST", "/auth/totp"),
-    Route("POST", "/auth/totp/confirm", fields={"code": ("code", "123456")}, required=("code",)),
-    Route(
-        *("POST", "/auth/totp/disable"),
-        fields={"password": ("password", "not the password"), "code": ("any code", "123456")},
-        required=("password", "code"),
-    ),
-    Route("GET", "/auth/sessions", listed=True),
-    Route("DELETE", "/auth/sessions/{session_id}"),
-    Route(
-        *("POST", "/auth/api-keys"),
-        fields={"name": NAME, "scopes": ("scopes", ["read"])},
-        required=("name", "scopes"),
-    ),
-    Route("GET", "/auth/api-keys", listed=True),
-    Route("DELETE", "/auth/api-keys/{key_id}"),
-    Route(
-        *("GET", "/users"),
-        listed=True,
-        admin=True,
-        queries={"role": ("", "owner"), "status": ("", "gone"), "email": ("", "x")},
-    ),
-    Route("GET", "/users/{user_id}"),
-    Route(
-        *("PATCH", "/users/{user_id}"),
-        admin=True,
-        fields={"role": ("role", "customer"), "status": ("user status", "active")},
-    ),
-    Route("DELETE", "/users/{user_id}"),
-    Route("GET", "/.well-known/jwks.json", True),
-    Route("GET", "/.well-known/openid-configuration", True),
-    Route("GET", "/banks", True),
-    Route("GET", "/currencies", True),
-    Route("GET", "/health", True),
-    Route(
-        *("POST", "/accounts"),
-        fields={"currency": ("currency", "USD"), "name": ("name", "Everyday"), "type": ("account type", "debit")},
-        required=("currency",),
-    ),
-    Route("GET", "/accounts", listed=True),
-    Route("GET", "/accounts/{account_id}"),
-    Route(
-        *("PATCH", "/accounts/{account_id}"),
-        fields={
+        "PATCH",
+        "/accounts/{account_id}",
+        OWNER_OR_ADMIN,
+        optional={
             "name": NAME,
-            "default": ("flag", True),
-            "low_balance_alert": ("threshold", 100),
+            "default": FLAG,
+            "low_balance_alert": THRESHOLD,
             "status": ("account status", "active"),
-            "credit_limit": ("threshold", 100),
-            "sharded_credits": ("flag", True),
+            "credit_limit": THRESHOLD,
+            "hot": FLAG,
         },
     ),
-    Route("DELETE", "/accounts/{account_id}"),
-    Route("GET", "/accounts/{account_id}/balance", queries={"at": PERIOD["from"]}),
+    Route("DELETE", "/accounts/{account_id}", OWNER_OR_ADMIN),
+    Route("GET", "/accounts/{account_id}/balance", OWNER_OR_ADMIN, queries={"at": TIMES}),
     Route(
-        *("GET", "/accounts/{account_id}/statement"),
-        queries={**PERIOD, "format": ("", "xml", "PDF")},
-        query="from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z",
-    ),
-    Route(
-        *("PUT", "/accounts/{account_id}/pin"),
-        fields={"pin": ("code", "123456"), "current_pin": ("code", "654321")},
-        required=("pin",),
-    ),
-    Route("POST", "/accounts/{account_id}/pin/reset"),
-    Route(
-        *("POST", "/accounts/{account_id}/pin/confirm"),
-        fields={"code": ("code", "123456"), "new_pin": ("code", "654321")},
-        required=("code", "new_pin"),
-    ),
-    Route("GET", "/accounts/{account_id}/limits"),
-    Route(
-        *("PUT", "/accounts/{account_id}/limits"),
-        fields={"daily": ("limit", 100), "weekly": ("limit", 100), "pin": ("code", "123456")},
+        "GET",
+        "/accounts/{account_id}/entries",
+        OWNER_OR_ADMIN,
+        queries={**PERIOD, "direction": ("", "up", "DEBIT")},
+        listed=True,
     ),
     Route(
         "GET",
-        "/payees",
-        queries={"alias": ("", "x", "+1", "%F0%9F%98%80@example.com")},
-        query="alias=nobody@example.com",
+        "/accounts/{account_id}/statement",
+        OWNER_OR_ADMIN,
+        queries={**PERIOD, "format": ("", "xml", "PDF")},
+        query="from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z",
     ),
-    Route("GET", "/accounts/{account_id}/entries", listed=True, queries={**PERIOD, "direction": ("", "up", "DEBIT")}),
+    Route("PUT", "/accounts/{account_id}/pin", OWNER, {"pin": CODE}, {"current_pin": PIN}),
+    Route("POST", "/accounts/{account_id}/pin/reset", OWNER),
+    Route("POST", "/accounts/{account_id}/pin/confirm", OWNER, {"code": CODE, "new_pin": PIN}),
+    Route("GET", "/accounts/{account_id}/limits", OWNER),
+    Route("PUT", "/accounts/{account_id}/limits", OWNER, optional={"daily": LIMIT, "weekly": LIMIT, "pin": CODE}),
     Route(
-        *("POST", "/cards"),
-        fields={
+        "POST",
+        "/cards",
+        USERS,
+        {
             "number": ("card number", "4111111111111111"),
             "holder_name": NAME,
             "exp_month": ("month", 12),
             "exp_year": ("year", 2039),
             "cvv": ("cvv", "737"),
         },
-        required=("number", "holder_name", "exp_month", "exp_year", "cvv"),
     ),
-    Route("GET", "/cards", listed=True),
-    Route("DELETE", "/cards/{card_id}"),
+    Route("GET", "/cards", USERS, listed=True),
+    Route("DELETE", "/cards/{card_id}", OWNER),
     Route(
-        *("POST", "/bank-accounts"),
-        fields={"bank_id": ("bank", "hanse-bank"), "iban": ("iban", "DE89370400440532013000"), "holder_name": NAME},
-        required=("bank_id", "iban", "holder_name"),
+        "POST",
+        "/bank-accounts",
+        USERS,
+        {"bank_id": ("bank", "hanse-bank"), "iban": ("iban", "DE89370400440532013000"), "holder_name": NAME},
     ),
-    Route("GET", "/bank-accounts", listed=True),
-    Route("DELETE", "/bank-accounts/{bank_account_id}"),
+    Route("GET", "/bank-accounts", USERS, listed=True),
+    Route("DELETE", "/bank-accounts/{bank_account_id}", OWNER),
     Route(
-        *("POST", "/transfers"),
-        money=True,
-        fields={
+        "GET",
+        "/payees",
+        USERS,
+        queries={"alias": ("", "x", "+1", "%F0%9F%98%80@example.com")},
+        query="alias=nobody@example.com",
+    ),
+    Route(
+        "POST",
+        "/transfers",
+        PAYERS,
+        {"destination": ("destination", {"user_id": f"usr_{ULID}"}), "amount": AMOUNT, "currency": CURRENCY},
+        {
             "source_account_id": ACCOUNT,
-            "destination": ("destination", {"user_id": f"usr_{ULID}"}),
-            "amount": ("amount", 100),
-            "currency": ("currency", "USD"),
             "description": ("description", "Tea"),
             "metadata": ("metadata", {"table": "7"}),
-            "pin": ("code", "123456"),
+            "pin": CODE,
         },
-        required=("destination", "amount", "currency"),
     ),
     Route(
-        *("GET", "/transfers"),
-        listed=True,
+        "GET",
+        "/transfers",
+        USERS,
         queries={
             **PERIOD,
             "account_id": ("", "x", f"usr_{ULID}"),
@@ -328,25 +338,30 @@ ROUTES = [
             "min_amount": ("", "-1", "1.5", "x", "1" + "0" * 16),
             "max_amount": ("", "-1", "1.5", "x"),
         },
+        listed=True,
     ),
-    Route("GET", "/transfers/{transfer_id}"),
+    Route("GET", "/transfers/{transfer_id}", OWNER_OR_ADMIN),
     Route(
-        *("POST", "/deposits"),
-        money=True,
-        fields={
+        "POST",
+        "/deposits",
+        PAYERS,
+        {
             "account_id": ACCOUNT,
-            "amount": ("amount", 100),
-            "currency": ("currency", "USD"),
+            "amount": AMOUNT,
+            "currency": CURRENCY,
             "source": ("source", {"card_id": f"crd_{ULID}"}),
-            "description": ("description", "Salary"),
         },
-        required=("account_id", "amount", "currency", "source"),
+        {"description": ("description", "Salary")},
     ),
     Route(
-        "GET", "/notifications", listed=True, queries={"unread": ("", "yes", "1"), "after": ("", "x", f"trf_{ULID}")}
+        "GET",
+        "/notifications",
+        USERS,
+        queries={"unread": ("", "yes", "1"), "after": ("", "x", f"trf_{ULID}")},
+        listed=True,
     ),
-    Route("POST", "/notifications/{notification_id}/read"),
-    Route("POST", "/notifications/read-all"),
+    Route("POST", "/notifications/{notification_id}/read", OWNER),
+    Route("POST", "/notifications/read-all", USERS),
 ]
 PREFIXES = {
     "user_id": "usr",
@@ -362,7 +377,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Bad(NamedTuple):
-    """A request that has to be refused: what is wrong, the code it gets, and where its fault is."""
+    """An invalid request: what is wrong with it, the code of its problem, and the pointer to its error."""
 
     what: str
     code: str
@@ -373,15 +388,12 @@ class Bad(NamedTuple):
 
 
 def path_of(route: Route, **ids: str) -> str:
-    """The concrete path; ids that are not given are well-formed and nobody's."""
-    path = route.path
-    for name, prefix in PREFIXES.items():
-        path = path.replace("{" + name + "}", ids.get(name, f"{prefix}_{ULID}"))
-    return path
+    """Return the path with these ids. By default ids are well-formed, but do not exist."""
+    return re.sub(r"{(\w+)}", lambda match: ids.get(match[1], f"{PREFIXES[match[1]]}_{ULID}"), route.path)
 
 
 def encode(body: Any) -> bytes:
-    """JSON, with `Raw` values as they are."""
+    """Encode a body as JSON, in which `Raw` values stay as they are."""
     if isinstance(body, dict) and any(isinstance(value, Raw) for value in body.values()):
         pairs = (f"{json.dumps(k)}: {v.text if isinstance(v, Raw) else json.dumps(v)}" for k, v in body.items())
         return ("{" + ", ".join(pairs) + "}").encode()
@@ -389,7 +401,7 @@ def encode(body: Any) -> bytes:
 
 
 def bad_bodies(route: Route) -> Iterator[Bad]:
-    """Bodies that are no JSON, no object, too large, of another type, or with fields that can't be."""
+    """Yield requests with bodies that are not JSON or not an object, too large, or have invalid fields."""
     good = route.good()
     for text in (
         "{",
@@ -405,17 +417,17 @@ def bad_bodies(route: Route) -> Iterator[Bad]:
         yield Bad(f"not JSON: {text[:12]}", "malformed_json", text.encode())
     yield Bad("not UTF-8", "malformed_json", b"\xff\xfe{}")
     for text in ("[]", "null", "1", '"x"', "true"):
-        yield Bad(f"no object: {text}", "validation_failed", text.encode())
+        yield Bad(f"not an object: {text}", "validation_failed", text.encode())
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data", ""):
         yield Bad(f"as {kind}", "unsupported_media_type", encode(good), {"Content-Type": kind})
     if route.required:
         yield Bad("no body at all", "unsupported_media_type", None)
         yield Bad("an empty body", "malformed_json", b"", {"Content-Type": "application/json"})
-    yield Bad("256 KiB and a byte", "body_too_large", b'{"a": "' + b"x" * (256 * 1024) + b'"}')
+    yield Bad("one byte more than 256 KiB", "body_too_large", b'{"a": "' + b"x" * (256 * 1024) + b'"}')
     yield Bad("an unknown field", "validation_failed", encode(good | {"unknown": 1}), pointer="/unknown")
-    yield Bad("an absurd field", "validation_failed", encode(good | {LONG: 1}))
+    yield Bad("a field with a very long name", "validation_failed", encode(good | {LONG: 1}))
     if "role" not in route.fields:
-        yield Bad("a role of one's own", "validation_failed", encode(good | {"role": "admin"}), pointer="/role")
+        yield Bad("a role", "validation_failed", encode(good | {"role": "admin"}), pointer="/role")
     for name in route.required:
         rest = {other: value for other, value in good.items() if other != name}
         yield Bad(f"no {name}", "validation_failed", encode(rest), pointer=f"/{name}")
@@ -427,7 +439,7 @@ def bad_bodies(route: Route) -> Iterator[Bad]:
 
 
 def bad_queries(route: Route) -> Iterator[Bad]:
-    """Query strings with what the route does not take, twice what it takes, or values that can't be."""
+    """Yield requests with unknown, repeated or invalid query parameters."""
     body = encode(route.good()) if route.has_body and route.fields else None
     for query in ("unknown=1", "limit=1&limit=2" if route.listed else "x=1&x=2", "%00=1", f"{LONG[:2000]}=1"):
         yield Bad(f"?{query[:20]}", "validation_failed", body, query=query)

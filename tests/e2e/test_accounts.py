@@ -1,21 +1,21 @@
-"""Accounts, cards, bank accounts, entries, and the two catalogues."""
+"""Accounts, cards, bank accounts, entries, and the lists of currencies and banks."""
 
 import pytest
 
 from tests.e2e.client import Person, card_number, expect, iban, new_key
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 
-def test_the_catalogues_are_public(world: World) -> None:
-    currencies = {each["code"]: each["exponent"] for each in world.client.get("/currencies")["data"]}
+def test_currencies_and_banks_are_public(platform: Platform) -> None:
+    currencies = {each["code"]: each["exponent"] for each in platform.client.get("/currencies")["data"]}
     assert (currencies["USD"], currencies["JPY"], currencies["BHD"]) == (2, 0, 3)
-    banks = world.client.get("/banks")["data"]
+    banks = platform.client.get("/banks")["data"]
     assert len(banks) > 3
     assert all(set(bank) == {"id", "name", "country", "logo_url"} for bank in banks)
 
 
-def test_the_first_account_of_a_currency_is_its_default(world: World) -> None:
-    person = world.person()
+def test_the_first_account_of_a_currency_is_its_default(platform: Platform) -> None:
+    person = platform.person()
     first = person.get(f"/accounts/{person.accounts['USD']}")
     second = person.post("/accounts", {"currency": "USD", "name": "Holidays"}, status=201)
     yen = person.post("/accounts", {"currency": "JPY"}, status=201)
@@ -31,7 +31,7 @@ def test_the_first_account_of_a_currency_is_its_default(world: World) -> None:
     assert listed["next_cursor"] is None
 
 
-def test_a_created_account_says_where_it_is(ada: Person) -> None:
+def test_a_created_account_has_a_location_and_is_replayed_by_its_key(ada: Person) -> None:
     answer = ada.request("POST", "/accounts", {"currency": "EUR"}, key="my-euros")
     account = expect(answer, 201)
     assert answer.header("location") == f"/v1/accounts/{account['id']}"
@@ -42,14 +42,14 @@ def test_a_created_account_says_where_it_is(ada: Person) -> None:
     assert expect(other, 422)["code"] == "idempotency_key_reused"
 
 
-def test_nobody_opens_an_account_with_money_or_credit_in_it(ada: Person) -> None:
+def test_an_account_cannot_be_opened_with_money_or_credit(ada: Person) -> None:
     for extra in ({"posted": 100}, {"available": 100}, {"credit_limit": 100}, {"balance": 100}, {"status": "active"}):
         assert (
             expect(ada.request("POST", "/accounts", {"currency": "USD", **extra}), 400)["code"] == "validation_failed"
         )
 
 
-def test_a_card_is_linked_once_over_all_users(world: World, ada: Person, bob: Person) -> None:
+def test_a_card_can_be_linked_by_one_user_at_a_time(platform: Platform, ada: Person, bob: Person) -> None:
     number = card_number()
     body = {"number": number, "holder_name": "Ada Lovelace", "exp_month": 12, "exp_year": 2039, "cvv": "737"}
     card = ada.post("/cards", body, status=201)
@@ -61,7 +61,8 @@ def test_a_card_is_linked_once_over_all_users(world: World, ada: Person, bob: Pe
     assert expect(bob.request("DELETE", f"/cards/{card['id']}"), 404)["code"] == "not_found"
     expect(ada.request("DELETE", f"/cards/{card['id']}"), 204)
     assert card["id"] not in [each["id"] for each in ada.get("/cards")["data"]]
-    again = bob.post("/cards", body | {"holder_name": "Bob Babbage"}, status=201)  # once unlinked, it is free
+    # An unlinked card can be linked again.
+    again = bob.post("/cards", body | {"holder_name": "Bob Babbage"}, status=201)
     expect(bob.request("DELETE", f"/cards/{again['id']}"), 204)
     expect(bob.request("DELETE", f"/cards/{again['id']}"), 404)
 
@@ -74,13 +75,13 @@ def test_a_card_is_linked_once_over_all_users(world: World, ada: Person, bob: Pe
         ({"cvv": "73"}, "/cvv"),
     ],
 )
-def test_a_card_that_cannot_be_is_refused(ada: Person, change: dict[str, object], pointer: str) -> None:
+def test_an_invalid_card_is_rejected(ada: Person, change: dict[str, object], pointer: str) -> None:
     body = {"number": card_number(), "holder_name": "Ada", "exp_month": 1, "exp_year": 2039, "cvv": "737"}
     refused = expect(ada.request("POST", "/cards", body | change), 400)
     assert [error["pointer"] for error in refused["errors"]] == [pointer]
 
 
-def test_a_bank_account_is_linked_and_unlinked(ada: Person, bob: Person) -> None:
+def test_a_bank_account_can_be_linked_and_unlinked(ada: Person, bob: Person) -> None:
     bank = ada.get("/banks")["data"][0]
     number = iban("4242")
     body = {"bank_id": bank["id"], "iban": number, "holder_name": "Ada Lovelace"}
@@ -96,8 +97,8 @@ def test_a_bank_account_is_linked_and_unlinked(ada: Person, bob: Person) -> None
     assert expect(ada.request("POST", "/bank-accounts", wrong), 400)["errors"][0]["pointer"] == "/iban"
 
 
-def test_entries_tell_every_change_of_the_balance(world: World) -> None:
-    sender, receiver = world.crowd(2, funds=1000)
+def test_entries_show_every_change_of_the_balance(platform: Platform) -> None:
+    sender, receiver = platform.crowd(2, funds=1000)
     account = sender.accounts["USD"]
     for amount in (100, 250):
         expect(sender.transfer({"account_id": receiver.accounts["USD"]}, amount, description="Rent"), 201)
@@ -119,8 +120,8 @@ def test_entries_tell_every_change_of_the_balance(world: World) -> None:
     assert len(sender.get(f"/accounts/{account}/entries", to=since)["data"]) == 1
 
 
-def test_accounts_are_listed_page_by_page_and_a_cursor_is_good_for_its_list_only(world: World) -> None:
-    person, other = world.crowd(2)
+def test_accounts_are_listed_in_pages_and_a_cursor_is_valid_for_its_list_only(platform: Platform) -> None:
+    person, other = platform.crowd(2)
     for currency in ("EUR", "JPY", "BHD", "GBP"):
         person.post("/accounts", {"currency": currency}, status=201, key=new_key())
     whole = person.get("/accounts", limit=100)["data"]

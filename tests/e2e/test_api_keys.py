@@ -1,15 +1,15 @@
-"""Servers sign in with keys: scoped, shown once, revocable, never more than a customer."""
+"""API keys: shown once, limited to their scopes and to a customer's rights, revocable."""
 
 from typing import Any
 
 import pytest
 
 from tests.e2e.client import SECRETS, Client, Person, expect, new_key
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 
 def create(person: Person, *scopes: str) -> tuple[dict[str, Any], Client]:
-    """A key, and a server that has it."""
+    """Create a key. Return it without its secret, and a client that uses it."""
     made = person.post("/auth/api-keys", {"name": "server", "scopes": list(scopes)}, status=201)
     text = made.pop("key")
     SECRETS.setdefault("api key", set()).add(text.split(".")[1])
@@ -17,12 +17,12 @@ def create(person: Person, *scopes: str) -> tuple[dict[str, Any], Client]:
 
 
 @pytest.fixture(scope="module")
-def owner(world: World) -> Person:
-    return world.person(funds=10_000)
+def owner(platform: Platform) -> Person:
+    return platform.person(funds=10_000)
 
 
-def test_a_key_is_shown_once_listed_and_revoked(world: World) -> None:
-    person = world.person()
+def test_a_key_is_shown_once_and_can_be_listed_and_revoked(platform: Platform) -> None:
+    person = platform.person()
     answer = person.request("POST", "/auth/api-keys", {"name": "server", "scopes": ["read"]})
     made = expect(answer, 201)
     assert answer.header("location") == f"/v1/auth/api-keys/{made['id']}"
@@ -36,7 +36,7 @@ def test_a_key_is_shown_once_listed_and_revoked(world: World) -> None:
     assert expect(person.request("DELETE", f"/auth/api-keys/{made['id']}"), 404)["code"] == "not_found"
 
 
-def test_a_key_does_what_its_scopes_say(world: World, owner: Person, bob: Person) -> None:
+def test_a_key_can_do_only_what_its_scopes_allow(platform: Platform, owner: Person, bob: Person) -> None:
     _, reads = create(owner, "read")
     _, writes = create(owner, "write")
     _, pays = create(owner, "payments")
@@ -55,7 +55,7 @@ def test_a_key_does_what_its_scopes_say(world: World, owner: Person, bob: Person
                 assert expect(answer, 403)["code"] == "forbidden", (own, scope)
 
 
-def test_a_key_says_what_it_is(world: World, owner: Person) -> None:
+def test_a_key_can_be_validated_and_its_use_is_recorded(platform: Platform, owner: Person) -> None:
     _, server = create(owner, "read")
     assert server.get("/auth/validate") == {
         "valid": True,
@@ -68,14 +68,14 @@ def test_a_key_says_what_it_is(world: World, owner: Person) -> None:
     assert used[0] is not None
 
 
-def test_an_admins_key_is_a_customers(world: World) -> None:
-    admin = world.admin()
+def test_an_admins_key_has_a_customers_rights(platform: Platform) -> None:
+    admin = platform.admin()
     _, server = create(admin, "read", "write")
     assert expect(server.request("GET", "/users"), 403)["code"] == "forbidden"
     assert server.get("/auth/me")["role"] == "admin"
 
 
-def test_a_key_does_not_touch_who_its_user_is(world: World, owner: Person) -> None:
+def test_a_key_cannot_change_its_users_credentials(platform: Platform, owner: Person) -> None:
     made, server = create(owner, "read", "write", "payments")
     for method, path in (
         ("GET", "/auth/sessions"),
@@ -89,14 +89,14 @@ def test_a_key_does_not_touch_who_its_user_is(world: World, owner: Person) -> No
         assert expect(server.request(method, path), 403)["code"] == "forbidden", path
 
 
-def test_somebody_elses_key_is_not_there(world: World, owner: Person, bob: Person) -> None:
+def test_the_key_of_another_user_is_not_found(platform: Platform, owner: Person, bob: Person) -> None:
     made, server = create(owner, "read")
     assert expect(bob.request("DELETE", f"/auth/api-keys/{made['id']}"), 404)["code"] == "not_found"
     assert server.request("GET", "/accounts").status == 200
 
 
-def test_there_are_twenty_at_most(world: World) -> None:
-    person = world.register()
+def test_a_user_has_at_most_twenty_keys(platform: Platform) -> None:
+    person = platform.register()
     person.login()
     for _ in range(20):
         create(person, "read")

@@ -1,20 +1,15 @@
-"""Somebody registers, proves their address, signs in, stays signed in, and signs out."""
+"""Registration, email verification, login, token refresh and logout."""
 
 import json
 
 import pytest
 
-from tests.e2e.client import PASSWORD, Client, Person, expect, until
-from tests.e2e.world import CODE, World
+from tests.e2e.client import PASSWORD, Client, Person, expect, other_code, until
+from tests.e2e.platform import CODE, Platform
 
 
-def wrong(code: str) -> str:
-    """A code that is not this one."""
-    return f"{(int(code) + 1) % 1_000_000:06}"
-
-
-def test_a_user_registers_verifies_and_signs_in(world: World) -> None:
-    person = world.register(phone="+14155550101")
+def test_a_user_registers_verifies_and_signs_in(platform: Platform) -> None:
+    person = platform.register(phone="+14155550101")
     person.login()
     me = person.get("/auth/me")
     assert me["email"] == person.email
@@ -23,36 +18,36 @@ def test_a_user_registers_verifies_and_signs_in(world: World) -> None:
     assert me["id"] == person.user_id
     assert "password" not in json.dumps(me)
 
-    code = world.code(person)
-    refused = person.request("POST", "/auth/verify-email", {"email": person.email, "code": wrong(code)})
+    code = platform.code(person)
+    refused = person.request("POST", "/auth/verify-email", {"email": person.email, "code": other_code(code)})
     assert expect(refused, 422)["code"] == "invalid_code"
     person.post("/auth/verify-email", {"email": person.email, "code": code}, status=204)
     again = person.request("POST", "/auth/verify-email", {"email": person.email, "code": code})
-    assert again.status in (204, 422)  # a code is good once
+    assert again.status in (204, 422)  # a code is valid once
     person.refresh()
     assert person.get("/auth/me")["email_verified"] is True
 
 
-def test_money_waits_for_a_verified_address(world: World, bob: Person) -> None:
-    person = world.register()
+def test_transfers_need_a_verified_email_address(platform: Platform, bob: Person) -> None:
+    person = platform.register()
     person.login()
     person.open_account()
     refused = person.transfer({"user_id": bob.user_id}, 100)
     assert expect(refused, 403)["code"] == "email_not_verified"
 
 
-def test_a_taken_address_and_an_easy_password_are_refused(world: World, ada: Person) -> None:
+def test_a_taken_email_address_and_a_weak_password_are_rejected(platform: Platform, ada: Person) -> None:
     body = {"email": ada.email.upper(), "password": PASSWORD, "first_name": "Eve", "last_name": "Euler"}
-    taken = world.client.request("POST", "/auth/register", body)
+    taken = platform.client.request("POST", "/auth/register", body)
     assert expect(taken, 409)["code"] == "email_taken"
     for password in ("short", "password", "12345678", "eve.euler@example.com"):
         easy = body | {"email": "eve.euler@example.com", "password": password}
-        assert expect(world.client.request("POST", "/auth/register", easy), 422)["code"] == "weak_password"
+        assert expect(platform.client.request("POST", "/auth/register", easy), 422)["code"] == "weak_password"
 
 
-def test_a_wrong_password_and_an_unknown_address_look_the_same(world: World, ada: Person) -> None:
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(platform: Platform, ada: Person) -> None:
     answers = [
-        world.client.request("POST", "/auth/login", {"email": email, "password": "not the password"})
+        platform.client.request("POST", "/auth/login", {"email": email, "password": "not the password"})
         for email in (ada.email, "nobody@example.com")
     ]
     documents = [expect(answer, 401) for answer in answers]
@@ -62,8 +57,8 @@ def test_a_wrong_password_and_an_unknown_address_look_the_same(world: World, ada
     assert documents[0]["code"] == "invalid_credentials"
 
 
-def test_the_login_answers_tokens_and_a_cookie(world: World, ada: Person) -> None:
-    answer = world.client.request("POST", "/auth/login", {"email": ada.email, "password": PASSWORD})
+def test_a_login_returns_tokens_and_a_cookie(platform: Platform, ada: Person) -> None:
+    answer = platform.client.request("POST", "/auth/login", {"email": ada.email, "password": PASSWORD})
     tokens = expect(answer, 200)
     assert set(tokens) == {"access_token", "token_type", "expires_in", "refresh_token", "user"}
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 900)
@@ -74,31 +69,31 @@ def test_the_login_answers_tokens_and_a_cookie(world: World, ada: Person) -> Non
     assert answer.header("cache-control") == "no-store"
 
 
-def test_refresh_tokens_rotate(world: World) -> None:
-    person = world.register()
+def test_refresh_tokens_rotate(platform: Platform) -> None:
+    person = platform.register()
     first = person.login()
     second = person.refresh()
     assert second["refresh_token"] != first["refresh_token"]
     early = person.request("POST", "/auth/refresh", {"refresh_token": first["refresh_token"]})
     assert expect(early, 401)["code"] == "invalid_refresh_token"
-    person.refresh()  # two tabs within ten seconds: the session lives on
+    person.refresh()  # two tabs within ten seconds: the session stays live
 
 
-def test_a_browser_refreshes_by_cookie_and_gets_no_token_in_the_body(world: World, ada: Person) -> None:
-    login = world.client.request("POST", "/auth/login", {"email": ada.email, "password": PASSWORD})
+def test_a_browser_refreshes_by_cookie_and_gets_no_refresh_token_in_the_body(platform: Platform, ada: Person) -> None:
+    login = platform.client.request("POST", "/auth/login", {"email": ada.email, "password": PASSWORD})
     cookie = login.headers["set-cookie"][0].split(";")[0]
-    refreshed = world.client.request("POST", "/auth/refresh", headers={"Cookie": cookie})
+    refreshed = platform.client.request("POST", "/auth/refresh", headers={"Cookie": cookie})
     assert "refresh_token" not in expect(refreshed, 200)
     rotated = refreshed.headers["set-cookie"][0].split(";")[0]
     assert rotated != cookie
-    foreign = world.client.request(
+    foreign = platform.client.request(
         "POST", "/auth/refresh", headers={"Cookie": rotated, "Origin": "https://evil.example"}
     )
     assert expect(foreign, 403)["code"] == "forbidden"
 
 
-def test_logout_ends_one_session(world: World) -> None:
-    person = world.register()
+def test_logout_ends_one_session(platform: Platform) -> None:
+    person = platform.register()
     other = Client(person.url, person.login()["access_token"])
     person.login()
     answer = person.request("POST", "/auth/logout", {"refresh_token": person.refresh_token})
@@ -106,62 +101,62 @@ def test_logout_ends_one_session(world: World) -> None:
     assert "remit_refresh=" in answer.headers["set-cookie"][0]
     refused = person.request("POST", "/auth/refresh", {"refresh_token": person.refresh_token})
     assert expect(refused, 401)["code"] == "invalid_refresh_token"
-    # This access token was never used, so no authorizer remembers it; for one that was, see test_after_the_storm.
+    # This access token was never used, so the gateway has not cached it. For one that was, see test_after_faults.py.
     assert expect(person.request("GET", "/auth/me"), 401)["code"] == "unauthenticated"
     assert other.request("GET", "/auth/me").status == 200
 
 
-def test_logout_takes_the_access_token_alone(world: World) -> None:
-    person = world.register()
+def test_logout_works_with_the_access_token_alone(platform: Platform) -> None:
+    person = platform.register()
     person.login()
     expect(person.request("POST", "/auth/logout"), 204)
     refused = person.request("POST", "/auth/refresh", {"refresh_token": person.refresh_token})
     assert expect(refused, 401)["code"] == "invalid_refresh_token"
 
 
-def test_a_code_is_sent_again_once_a_minute_and_voids_the_one_before(world: World) -> None:
-    person = world.register()
-    first = world.code(person)
+def test_a_code_can_be_sent_again_once_a_minute_and_replaces_the_previous_one(platform: Platform) -> None:
+    person = platform.register()
+    first = platform.code(person)
     expect(person.request("POST", "/auth/resend-code", {"email": person.email}), 202)
-    until(lambda: len(world.mails(person)) == 2, what="the second code is mailed")
-    second = world.code(person)
+    until(lambda: len(platform.mails(person)) == 2, what="the second code is mailed")
+    second = platform.code(person)
     if first != second:
         void = person.request("POST", "/auth/verify-email", {"email": person.email, "code": first})
         assert expect(void, 422)["code"] == "invalid_code"
     person.post("/auth/verify-email", {"email": person.email, "code": second}, status=204)
-    stranger = f"{person.user_id}@example.com".lower()
-    for email in (person.email, stranger):  # nothing tells whether an address is somebody's
-        answers = [world.client.request("POST", "/auth/resend-code", {"email": email}) for _ in range(2)]
+    unknown = f"{person.user_id}@example.com".lower()
+    for email in (person.email, unknown):  # the answer does not show whether the address is registered
+        answers = [platform.client.request("POST", "/auth/resend-code", {"email": email}) for _ in range(2)]
         assert answers[-1].status == 429
         assert answers[-1].json["code"] == "rate_limited"
         assert int(answers[-1].header("retry-after") or 0) > 0
 
 
-def test_five_wrong_codes_void_the_code(world: World) -> None:
-    person = world.register()
-    code = world.code(person)
+def test_a_code_is_void_after_five_wrong_tries(platform: Platform) -> None:
+    person = platform.register()
+    code = platform.code(person)
     for _ in range(5):
-        refused = person.request("POST", "/auth/verify-email", {"email": person.email, "code": wrong(code)})
+        refused = person.request("POST", "/auth/verify-email", {"email": person.email, "code": other_code(code)})
         assert expect(refused, 422)["code"] == "invalid_code"
     spent = person.request("POST", "/auth/verify-email", {"email": person.email, "code": code})
     assert expect(spent, 422)["code"] in ("invalid_code", "code_expired")
     assert person.login()["user"]["email_verified"] is False
 
 
-def test_a_welcome_is_mailed_once(world: World, ada: Person) -> None:
-    mails = world.mails(ada)
+def test_a_welcome_mail_is_sent_once(platform: Platform, ada: Person) -> None:
+    mails = platform.mails(ada)
     assert len([mail for mail in mails if CODE.search(mail["text"])]) == 1
     assert len([mail for mail in mails if "elcome" in mail["subject"]]) == 1
     assert all(mail["html"] and mail["text"] for mail in mails)
 
 
 @pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/.well-known/openid-configuration"])
-def test_the_keys_are_public(world: World, path: str) -> None:
-    document = world.client.get(path)
+def test_the_signing_keys_are_public(platform: Platform, path: str) -> None:
+    document = platform.client.get(path)
     if path.endswith("jwks.json"):
         (key,) = document["keys"]
         assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
         assert "d" not in key
     else:
-        assert document["issuer"] == world.run.api_url.removesuffix("/v1")
+        assert document["issuer"] == platform.run.api_url.removesuffix("/v1")
         assert document["jwks_uri"].endswith("/v1/.well-known/jwks.json")

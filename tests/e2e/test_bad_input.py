@@ -1,4 +1,4 @@
-"""Bad input of every shape on every route: it gets its problem, and nothing changes."""
+"""Invalid requests to every route get the right problem, and change nothing."""
 
 import base64
 import json
@@ -9,13 +9,25 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from localstack.http import Answer
 from tests.e2e.client import Client, Person, dumps, new_key
-from tests.e2e.routes import METHODS, PREFIXES, ROUTES, ULID, Bad, Route, bad_bodies, bad_queries, encode, path_of
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
+from tests.e2e.routes import (
+    ADMINS,
+    METHODS,
+    PREFIXES,
+    ROUTES,
+    ULID,
+    Bad,
+    Route,
+    bad_bodies,
+    bad_queries,
+    encode,
+    path_of,
+)
+from tools.http import Answer
 
-# Counts of failed logins; mails that go when their minute ends.
-CLOCKED = ("L#", "W#", "M#2")
+# Items that change by themselves: counters of failed logins, and mails that are merged for a minute.
+CHANGING = ("L#", "W#", "M#2")
 STATUS = {
     "validation_failed": 400,
     "malformed_json": 400,
@@ -29,83 +41,85 @@ STATUS = {
     "unsupported_media_type": 415,
 }
 
+pytestmark = pytest.mark.stage("first")
+
 
 @pytest.fixture(scope="module")
-def mallory(world: World) -> Person:
-    """Who sends all this: somebody with an account and some money to lose."""
-    person = world.person(funds=1000)
-    world.settle(seconds=60)
+def mallory(platform: Platform) -> Person:
+    """The sender of the invalid requests: a user with an account and some money."""
+    person = platform.person(funds=1000)
+    platform.settle(seconds=60)
     return person
 
 
 @pytest.fixture(scope="module")
-def admin(world: World, mallory: Person) -> Person:
-    """Who sends it where a customer would get no further than their role."""
-    admin = world.admin()
-    world.settle(seconds=60)
+def admin(platform: Platform, mallory: Person) -> Person:
+    """The sender of requests to routes that only admins may call."""
+    admin = platform.admin()
+    platform.settle(seconds=60)
     return admin
 
 
 @pytest.fixture
 def sender(request: pytest.FixtureRequest, mallory: Person, admin: Person) -> Person:
-    """Who is to send the bad requests of a route."""
+    """Return the sender for the route of the test."""
     route = request.getfixturevalue("route")
-    return admin if route.admin else mallory
+    return admin if route.access == ADMINS else mallory
 
 
 @pytest.fixture
-def nothing_changes(world: World, mallory: Person) -> Iterator[None]:
-    """Every item of every table is what it was, but for what clocks change."""
-    before = world.digests(without=CLOCKED)
+def nothing_changes(platform: Platform, mallory: Person) -> Iterator[None]:
+    """Assert that the test changes no item, except items that change by themselves."""
+    before = platform.digests(without=CHANGING)
     yield
-    after = world.digests(without=CLOCKED)
+    after = platform.digests(without=CHANGING)
     assert {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)} == set()
 
 
-def fault_of(answer: Answer, code: str, pointer: str | None = None) -> str | None:
-    """What is wrong with an answer that should be the problem `code` about `pointer`."""
+def find_error(answer: Answer, code: str, pointer: str | None = None) -> str | None:
+    """Return what is wrong with an answer that should be the problem `code` for `pointer`, or None."""
     if answer.status != STATUS[code]:
-        return f"answered {answer.status} {answer.content[:200]!r}, not {code}"
+        return f"status {answer.status}, not {code}: {answer.content[:200]!r}"
     if (answer.header("content-type") or "").split(";")[0] != "application/problem+json":
-        return f"is {answer.header('content-type')}"
+        return f"content type {answer.header('content-type')}"
     document = answer.json
     if document["code"] != code or document["status"] != answer.status:
-        return f"is {document['code']}, not {code}"
+        return f"code {document['code']}, not {code}"
     if document["type"] != f"/v1/problems/{code.replace('_', '-')}" or not document["title"] or not document["detail"]:
-        return f"has no proper type, title or detail: {document}"
+        return f"wrong type, title or detail: {document}"
     if not document["instance"].startswith("/v1/") or document["trace_id"] != answer.header("request-id"):
-        return f"has no proper instance or trace: {document}"
+        return f"wrong instance or trace id: {document}"
     if pointer and not any(error["pointer"].startswith(pointer) for error in document["errors"]):
-        return f"points to {[error['pointer'] for error in document['errors']]}, not {pointer}"
+        return f"pointers {[error['pointer'] for error in document['errors']]}, not {pointer}"
     return None
 
 
 def send(client: Client, route: Route, bad: Bad) -> Answer:
     headers = {"Content-Type": "application/json"} if bad.body is not None else {}
-    headers |= {"Idempotency-Key": new_key()} if route.money else {}
+    headers |= {"Idempotency-Key": new_key()} if route.moves_money else {}
     headers |= {name: value for name, value in bad.headers.items() if value is not None}
     return client.request(
         route.method, path_of(route) + (f"?{bad.query}" if bad.query else ""), bad.body, headers=headers
     )
 
 
-def faults(client: Client, route: Route, cases: Iterator[Bad]) -> list[str]:
-    found = [(bad, fault_of(send(client, route, bad), bad.code, bad.pointer)) for bad in cases]
+def find_errors(client: Client, route: Route, cases: Iterator[Bad]) -> list[str]:
+    found = [(bad, find_error(send(client, route, bad), bad.code, bad.pointer)) for bad in cases]
     assert found
-    return [f"{bad.what}: {fault}" for bad, fault in found if fault]
+    return [f"{bad.what}: {error}" for bad, error in found if error]
 
 
 @pytest.mark.usefixtures("nothing_changes")
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.has_body], ids=str)
 def test_bad_bodies(sender: Person, route: Route) -> None:
-    found = faults(sender, route, bad_bodies(route))
+    found = find_errors(sender, route, bad_bodies(route))
     assert not found, "\n".join(found)
 
 
 @pytest.mark.usefixtures("nothing_changes")
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 def test_bad_queries(sender: Person, route: Route) -> None:
-    found = faults(sender, route, bad_queries(route))
+    found = find_errors(sender, route, bad_queries(route))
     assert not found, "\n".join(found)
 
 
@@ -116,13 +130,13 @@ def test_wrong_methods(mallory: Person, path: str) -> None:
     allowed = {route.method for route in routes}
     for method in set(METHODS) - allowed:
         answer = mallory.request(method, path_of(routes[0]), b"{" if method != "GET" else None)
-        assert fault_of(answer, "method_not_allowed") is None, (method, fault_of(answer, "method_not_allowed"))
+        assert find_error(answer, "method_not_allowed") is None, (method, find_error(answer, "method_not_allowed"))
         assert {each.strip() for each in (answer.header("allow") or "").split(",")} == allowed
 
 
 @pytest.mark.usefixtures("nothing_changes")
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route.path], ids=str)
-def test_ids_that_are_nobodys_or_none_at_all(sender: Person, route: Route) -> None:
+def test_unknown_and_invalid_ids(sender: Person, route: Route) -> None:
     (name,) = [name for name in PREFIXES if f"{{{name}}}" in route.path]
     prefix = PREFIXES[name]
     ids = [
@@ -132,26 +146,26 @@ def test_ids_that_are_nobodys_or_none_at_all(sender: Person, route: Route) -> No
     query = f"?{route.query}" if route.query else ""
     body = route.good() if route.fields else None
     answers = {text: sender.request(route.method, path_of(route, **{name: text}) + query, body) for text in ids}
-    found = [f"{text[:40]}: {fault}" for text, answer in answers.items() if (fault := fault_of(answer, "not_found"))]
+    found = [f"{text[:40]}: {error}" for text, answer in answers.items() if (error := find_error(answer, "not_found"))]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.usefixtures("nothing_changes")
-@pytest.mark.parametrize("route", [route for route in ROUTES if not route.public], ids=str)
-def test_bad_tokens(world: World, mallory: Person, route: Route) -> None:
-    for what, token in bad_tokens(world, mallory).items():
+@pytest.mark.parametrize("route", [route for route in ROUTES if not route.is_public], ids=str)
+def test_bad_tokens(platform: Platform, mallory: Person, route: Route) -> None:
+    for what, token in bad_tokens(platform, mallory).items():
         headers = {"Authorization": token} if token is not None else {}
-        # A body that is no JSON: who is not signed in learns nothing of it.
+        # The problem does not show that the body is invalid too.
         body = b"{" if route.has_body else None
-        answer = world.client.request(route.method, path_of(route), body, headers=headers)
-        assert fault_of(answer, "unauthenticated") is None, (what, fault_of(answer, "unauthenticated"))
+        answer = platform.client.request(route.method, path_of(route), body, headers=headers)
+        assert find_error(answer, "unauthenticated") is None, (what, find_error(answer, "unauthenticated"))
 
 
 _tokens: dict[str, str | None] = {}
 
 
-def bad_tokens(world: World, person: Person) -> dict[str, str | None]:
-    """Authorization headers that let nobody in, made once: the authorizer's cache is part of what is tested."""
+def bad_tokens(platform: Platform, person: Person) -> dict[str, str | None]:
+    """Return invalid Authorization headers. They are made once, so that the gateway's cache is tested too."""
     if not _tokens:
         assert person.token is not None
         head, claims, signature = person.token.split(".")
@@ -171,10 +185,10 @@ def bad_tokens(world: World, person: Person) -> dict[str, str | None]:
                 "algorithm none": f"Bearer {coded(header | {'alg': 'none'})}.{claims}.",
                 "another user": f"Bearer {head}.{coded(payload | {'sub': f'usr_{ULID}'})}.{signature}",
                 "an admin": f"Bearer {head}.{coded(payload | {'role': 'admin'})}.{signature}",
-                "expired": f"Bearer {signed(world, header, payload | {'iat': now - 3600, 'exp': now - 60})}",
-                "not yet": f"Bearer {signed(world, header, payload | {'nbf': now + 600, 'iat': now + 600})}",
-                "of another issuer": f"Bearer {signed(world, header, payload | {'iss': 'https://evil.example'})}",
-                "of no session": f"Bearer {signed(world, header, payload | {'sid': f'ses_{ULID}'})}",
+                "expired": f"Bearer {signed(platform, header, payload | {'iat': now - 3600, 'exp': now - 60})}",
+                "not yet": f"Bearer {signed(platform, header, payload | {'nbf': now + 600, 'iat': now + 600})}",
+                "of another issuer": f"Bearer {signed(platform, header, payload | {'iss': 'https://evil.example'})}",
+                "of no session": f"Bearer {signed(platform, header, payload | {'sid': f'ses_{ULID}'})}",
             }
         )
     return _tokens
@@ -189,9 +203,9 @@ def coded(part: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(dumps(part)).rstrip(b"=").decode()
 
 
-def signed(world: World, header: dict[str, Any], payload: dict[str, Any]) -> str:
-    """A token that the platform's own key has signed."""
-    kms = world.run.client("kms")
+def signed(platform: Platform, header: dict[str, Any], payload: dict[str, Any]) -> str:
+    """Return a token that is signed with the platform's own key."""
+    kms = platform.run.client("kms")
     keys = [key["KeyId"] for key in kms.list_keys()["Keys"]]
     (key,) = [each for each in keys if kms.describe_key(KeyId=each)["KeyMetadata"]["KeyUsage"] == "SIGN_VERIFY"]
     text = f"{coded(header)}.{coded(payload)}"
@@ -200,49 +214,52 @@ def signed(world: World, header: dict[str, Any], payload: dict[str, Any]) -> str
     return f"{text}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"
 
 
-def test_a_token_that_is_signed_like_that_is_good(world: World, mallory: Person) -> None:
-    """Else the tokens above might be refused for how the test signs them."""
+def test_a_token_that_is_signed_this_way_is_valid(platform: Platform, mallory: Person) -> None:
+    """Otherwise the tokens above might be rejected because of how the test signs them."""
     assert mallory.token is not None
     head, claims, _ = mallory.token.split(".")
-    good = signed(world, decoded(head), decoded(claims))
+    good = signed(platform, decoded(head), decoded(claims))
     assert Client(mallory.url, good).request("GET", "/auth/me").status == 200
 
 
 @pytest.mark.usefixtures("nothing_changes")
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.money], ids=str)
-def test_bad_keys(mallory: Person, route: Route) -> None:
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.moves_money], ids=str)
+def test_bad_idempotency_keys(mallory: Person, route: Route) -> None:
     body = route.good()
     missing = mallory.request(route.method, route.path, body)
-    assert fault_of(missing, "idempotency_key_required") is None
+    assert find_error(missing, "idempotency_key_required") is None
     for key in ("", "k" * 256, "k" * 5000, "caf\xe9", "a\tb"):
         answer = mallory.request(route.method, route.path, body, key=key)
-        assert fault_of(answer, "validation_failed") is None or (
-            key == "" and fault_of(answer, "idempotency_key_required") is None
+        assert find_error(answer, "validation_failed") is None or (
+            key == "" and find_error(answer, "idempotency_key_required") is None
         ), (key[:10], answer.content[:200])
 
 
-def test_an_address_that_is_not_verified(world: World, mallory: Person) -> None:
-    person = world.register()
-    world.code(person)
+def test_an_unverified_email_address(platform: Platform, mallory: Person) -> None:
+    person = platform.register()
+    platform.code(person)
     person.login()
-    world.settle()
-    before = world.digests(without=CLOCKED)
+    platform.settle()
+    before = platform.digests(without=CHANGING)
     for route in ROUTES:
-        if route.money:
-            for body in (encode(route.good()), b"{", b"x" * 300_000):  # nobody learns what is wrong with the rest
+        if route.moves_money:
+            # The problem does not show that the other bodies are invalid too.
+            for body in (encode(route.good()), b"{", b"x" * 300_000):
                 answer = person.request(route.method, route.path, body, key=new_key())
-                assert fault_of(answer, "email_not_verified") is None, route
-    assert world.digests(without=CLOCKED) == before
+                assert find_error(answer, "email_not_verified") is None, route
+    assert platform.digests(without=CHANGING) == before
 
 
 @pytest.mark.usefixtures("nothing_changes")
-def test_checks_come_in_the_contracts_order(mallory: Person) -> None:
-    """Each request has every fault from its own on; the first one in the order is answered."""
+def test_checks_come_in_the_order_of_the_contract(mallory: Person) -> None:
+    """Each request fails the check of its line and all later ones; the first failed check is reported."""
     url, large = "/transfers", b"{" + b" " * (256 * 1024)
     text, right = {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
-    assert fault_of(mallory.request("PUT", url, large, headers=text), "method_not_allowed") is None
-    assert fault_of(mallory.request("POST", url, large, headers=text), "body_too_large") is None
-    assert fault_of(mallory.request("POST", url, b"{", headers=text), "unsupported_media_type") is None
-    assert fault_of(mallory.request("POST", url, b"{", headers=right), "malformed_json") is None
-    assert fault_of(mallory.request("POST", url, b"{}", headers=right), "idempotency_key_required") is None
-    assert fault_of(mallory.request("POST", url, b"{}", headers=right, key="k"), "validation_failed", "/amount") is None
+    assert find_error(mallory.request("PUT", url, large, headers=text), "method_not_allowed") is None
+    assert find_error(mallory.request("POST", url, large, headers=text), "body_too_large") is None
+    assert find_error(mallory.request("POST", url, b"{", headers=text), "unsupported_media_type") is None
+    assert find_error(mallory.request("POST", url, b"{", headers=right), "malformed_json") is None
+    assert find_error(mallory.request("POST", url, b"{}", headers=right), "idempotency_key_required") is None
+    assert (
+        find_error(mallory.request("POST", url, b"{}", headers=right, key="k"), "validation_failed", "/amount") is None
+    )

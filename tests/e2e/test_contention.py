@@ -1,19 +1,19 @@
-"""Many transfers at once among few accounts: nothing is lost, made or told twice."""
+"""Many concurrent transfers among few accounts create and lose no money."""
 
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.e2e.client import Person, expect, new_key
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 THREADS, EACH = 8, 100
 
 
-def test_eight_hundred_transfers_among_four_accounts(world: World) -> None:
-    people = world.crowd(4, funds=10_000)
-    dice = random.Random(20261121)
-    plans = [[(*dice.sample(people, 2), dice.randint(1, 3000)) for _ in range(EACH)] for _ in range(THREADS)]
+def test_eight_hundred_transfers_among_four_accounts(platform: Platform) -> None:
+    people = platform.crowd(4, funds=10_000)
+    chance = random.Random(20261121)
+    plans = [[(*chance.sample(people, 2), chance.randint(1, 3000)) for _ in range(EACH)] for _ in range(THREADS)]
 
     def work(plan: list[tuple[Person, Person, int]]) -> Counter[str]:
         outcomes: Counter[str] = Counter()
@@ -30,8 +30,8 @@ def test_eight_hundred_transfers_among_four_accounts(world: World) -> None:
         outcomes = sum(pool.map(work, plans), Counter[str]())
     assert outcomes.total() == THREADS * EACH
     assert outcomes["201"] > THREADS * EACH / 2
-    assert outcomes["422"] > 0  # the amounts are such that somebody runs dry
+    assert outcomes["422"] > 0  # the amounts are chosen so that accounts run out of money
     assert sum(person.balance() for person in people) == 4 * 10_000
     assert all(person.balance() >= 0 for person in people)
-    world.settle(seconds=90)
-    world.verify()
+    platform.settle(seconds=90)
+    platform.verify()

@@ -1,13 +1,13 @@
-"""Money comes in from cards and bank accounts. What the slow rails do is in test_after_the_storm."""
+"""Deposits from cards and bank accounts. test_after_faults.py has those whose rail is slow or silent."""
 
 import pytest
 
 from tests.e2e.client import Person, card_number, expect, iban, new_key, until
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 
-def test_a_deposit_is_accepted_and_completes_when_the_rail_confirms(world: World) -> None:
-    person = world.person()
+def test_a_deposit_is_accepted_and_completes_when_the_rail_confirms(platform: Platform) -> None:
+    person = platform.person()
     body = {"account_id": person.accounts["USD"], "amount": 5000, "currency": "USD", "description": "Salary"}
     answer = person.request("POST", "/deposits", body | {"source": {"card_id": person.link_card()}}, key=new_key())
     deposit = expect(answer, 202)
@@ -23,13 +23,13 @@ def test_a_deposit_is_accepted_and_completes_when_the_rail_confirms(world: World
     assert [each["kind"] for each in person.get("/transfers")["data"]] == ["deposit"]
     until(
         lambda: [each["kind"] for each in person.get("/notifications")["data"]] == ["deposit_completed"],
-        what="they are told",
+        what="the user is notified",
     )
 
 
 @pytest.mark.parametrize(("kind", "code"), [("card", "card_declined"), ("bank_account", "bank_declined")])
-def test_a_rail_that_says_no_moves_nothing(world: World, kind: str, code: str) -> None:
-    person = world.person()
+def test_a_deposit_that_the_rail_declines_moves_no_money(platform: Platform, kind: str, code: str) -> None:
+    person = platform.person()
     if kind == "card":
         source = {"card_id": person.link_card(card_number("0002"))}
     else:
@@ -43,11 +43,13 @@ def test_a_rail_that_says_no_moves_nothing(world: World, kind: str, code: str) -
     assert person.get(f"/accounts/{person.accounts['USD']}/entries")["data"] == []
     until(
         lambda: [each["kind"] for each in person.get("/notifications")["data"]] == ["transfer_declined"],
-        what="they are told",
+        what="the user is notified",
     )
 
 
-def test_a_deposit_goes_into_an_account_of_ones_own_in_its_currency(world: World, ada: Person, bob: Person) -> None:
+def test_a_deposit_needs_an_own_account_card_and_matching_currency(
+    platform: Platform, ada: Person, bob: Person
+) -> None:
     card = {"card_id": ada.link_card()}
     body = {"account_id": ada.accounts["USD"], "amount": 100, "currency": "USD", "source": card}
     foreign = ada.request("POST", "/deposits", body | {"account_id": bob.accounts["USD"]}, key=new_key())

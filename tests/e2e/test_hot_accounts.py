@@ -1,20 +1,20 @@
-"""A merchant whose credits go to inboxes: many payers at once, exact balances soon after, entries without gaps."""
+"""A hot account, whose credits are pending until they are folded: exact balances, and entries without gaps."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 from tests.e2e.client import Person, expect, until
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 PAYERS, EACH, PRICE = 8, 5, 25
 
 
-def test_a_hot_merchant_is_paid_by_many_at_once_and_pays_out(world: World) -> None:
-    merchant, admin = world.person(funds=100), world.admin()
+def test_a_hot_account_is_paid_by_many_at_once_and_pays_out(platform: Platform) -> None:
+    merchant, admin = platform.person(funds=100), platform.admin()
     account = merchant.accounts["USD"]
-    assert merchant.request("PATCH", f"/accounts/{account}", {"sharded_credits": True}).status == 403
-    expect(admin.request("PATCH", f"/accounts/{account}", {"sharded_credits": True}), 200)
-    payers = world.crowd(PAYERS, funds=EACH * PRICE)
+    assert merchant.request("PATCH", f"/accounts/{account}", {"hot": True}).status == 403
+    expect(admin.request("PATCH", f"/accounts/{account}", {"hot": True}), 200)
+    payers = platform.crowd(PAYERS, funds=EACH * PRICE)
 
     def pay(payer: Person) -> None:
         for number in range(EACH):
@@ -24,7 +24,7 @@ def test_a_hot_merchant_is_paid_by_many_at_once_and_pays_out(world: World) -> No
     with ThreadPoolExecutor(PAYERS) as pool:
         list(pool.map(pay, payers))
     paid = PAYERS * EACH * PRICE
-    until(lambda: merchant.balance() == 100 + paid, seconds=20, what="all is booked")
+    until(lambda: merchant.balance() == 100 + paid, seconds=20, what="all credits are folded")
     assert [payer.balance() for payer in payers] == [0] * PAYERS
 
     entries = list(merchant.pages(f"/accounts/{account}/entries", limit=7))
@@ -34,7 +34,7 @@ def test_a_hot_merchant_is_paid_by_many_at_once_and_pays_out(world: World) -> No
         assert newer["balance_after"] == older["balance_after"] + newer["amount"]
     assert {entry["description"] for entry in entries[:-1]} == {f"order {number}" for number in range(EACH)}
 
-    # What has only just come in may be spent at once, and not a cent more.
+    # A credit can be spent at once, but not a cent more.
     payers[0].deposit(PRICE)
     expect(payers[0].transfer({"account_id": account}, PRICE), 201)
     refused = merchant.transfer({"account_id": payers[1].accounts["USD"]}, 100 + paid + PRICE + 1)
@@ -43,6 +43,6 @@ def test_a_hot_merchant_is_paid_by_many_at_once_and_pays_out(world: World) -> No
     assert merchant.balance() == 0
     assert merchant.request("DELETE", f"/accounts/{account}").status == 409
 
-    expect(admin.request("PATCH", f"/accounts/{account}", {"sharded_credits": False}), 200)
-    world.settle()
-    world.verify()
+    expect(admin.request("PATCH", f"/accounts/{account}", {"hot": False}), 200)
+    platform.settle()
+    platform.verify()

@@ -1,21 +1,21 @@
-"""Spending limits over HTTP: what they stop, what they show, and that their owner is told once."""
+"""Spending limits: what they decline and show, and that the owner is notified once."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.e2e.client import Person, expect, new_key, until
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 
 @pytest.fixture(scope="module")
-def owner(world: World) -> Person:
-    return world.person(funds=10_000)
+def owner(platform: Platform) -> Person:
+    return platform.person(funds=10_000)
 
 
 @pytest.fixture(scope="module")
-def shop(world: World) -> Person:
-    return world.person()
+def shop(platform: Platform) -> Person:
+    return platform.person()
 
 
 def path(person: Person) -> str:
@@ -26,7 +26,7 @@ def put(person: Person, **limits: object) -> object:
     return expect(person.request("PUT", path(person), limits), 200)
 
 
-def test_there_are_none_at_first_and_spending_counts_under_those_set_later(owner: Person, shop: Person) -> None:
+def test_money_spent_before_a_limit_was_set_counts_towards_it(owner: Person, shop: Person) -> None:
     assert owner.get(path(owner)) == {"currency": "USD", "daily": None, "weekly": None}
     expect(owner.transfer({"account_id": shop.accounts["USD"]}, 250), 201)
     now = datetime.now(UTC)
@@ -41,7 +41,9 @@ def test_there_are_none_at_first_and_spending_counts_under_those_set_later(owner
     }
 
 
-def test_what_passes_a_limit_is_declined_recorded_and_told_once(world: World, owner: Person, shop: Person) -> None:
+def test_a_payment_above_a_limit_is_declined_and_its_owner_notified_once(
+    platform: Platform, owner: Person, shop: Person
+) -> None:
     to = {"account_id": shop.accounts["USD"]}
     put(owner, daily=1000, weekly=1500)
     before = owner.get(f"/accounts/{owner.accounts['USD']}")
@@ -59,12 +61,12 @@ def test_what_passes_a_limit_is_declined_recorded_and_told_once(world: World, ow
     def notified() -> list[object]:
         return [each for each in owner.pages("/notifications", limit=100) if each["kind"] == "limit_exceeded"]
 
-    until(notified, what="the owner is told of the limit")
-    world.settle()
+    until(notified, what="the owner is notified")
+    platform.settle()
     assert len(notified()) == 1
 
 
-def test_money_that_comes_in_and_a_limit_raised_let_more_go(owner: Person, shop: Person) -> None:
+def test_raising_a_limit_allows_more_and_receiving_money_does_not(owner: Person, shop: Person) -> None:
     to = {"account_id": shop.accounts["USD"]}
     put(owner, daily=300)
     assert expect(owner.transfer(to, 51), 422)["code"] == "limit_exceeded"
@@ -77,8 +79,8 @@ def test_money_that_comes_in_and_a_limit_raised_let_more_go(owner: Person, shop:
     expect(owner.transfer(to, 1), 201)
 
 
-def test_raising_or_removing_takes_the_pin_and_lowering_does_not(world: World) -> None:
-    person = world.person()
+def test_raising_or_removing_a_limit_needs_the_pin_and_lowering_does_not(platform: Platform) -> None:
+    person = platform.person()
     put(person, daily=1000)
     expect(person.request("PUT", f"/accounts/{person.accounts['USD']}/pin", {"pin": "246810"}), 204)
     put(person, daily=500, weekly=900)
@@ -91,10 +93,12 @@ def test_raising_or_removing_takes_the_pin_and_lowering_does_not(world: World) -
     assert person.get(path(person))["daily"]["limit"] == 600
 
 
-def test_others_find_nothing_and_nonsense_is_refused(world: World, owner: Person, shop: Person) -> None:
+def test_limits_of_others_are_not_found_and_invalid_limits_are_rejected(
+    platform: Platform, owner: Person, shop: Person
+) -> None:
     for method, body in (("GET", None), ("PUT", {"daily": 5})):
         assert expect(shop.request(method, path(owner), body), 404)["code"] == "not_found"
-        assert expect(world.client.request(method, path(owner), body), 401)["code"] == "unauthenticated"
+        assert expect(platform.client.request(method, path(owner), body), 401)["code"] == "unauthenticated"
     for bad in ({"daily": 0}, {"daily": -1}, {"weekly": 1.5}, {"daily": "5"}, {"monthly": 5}, {"daily": True}):
         assert expect(owner.request("PUT", path(owner), bad), 400)["code"] == "validation_failed"
     refused = owner.request("DELETE", path(owner))

@@ -1,4 +1,4 @@
-"""What each function's role allows is what the function did in this session: nothing less, nothing more."""
+"""Each function's role allows what the function did in this session, and nothing else."""
 
 import json
 from fnmatch import fnmatchcase
@@ -6,54 +6,57 @@ from typing import Any
 
 import pytest
 
-from localstack.settings import STACK
-from tests.e2e.world import World
-from tests.support.tables import template
+from emulator.settings import STACK
+from tests.e2e.platform import Platform
+from tests.support.tables import functions
 
-HANDLERS = {
-    name: each["Properties"]["Handler"]
-    for name, each in template()["Resources"].items()
-    if each["Type"] == "AWS::Serverless::Function"
-}
-# What is read once a worker process, which the functions of a room share here: whoever asks first is seen.
+pytestmark = pytest.mark.stage("last")
+
+HANDLERS = {name: each["Handler"] for name, each in functions().items()}
+# What is read once a worker process. The functions of a context share processes here, so only the first read is seen.
 READ_ONCE = {"secretsmanager:GetSecretValue", "kms:GetPublicKey"}
 _DIRECTORY = {"dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem", "lambda:InvokeFunction"}
-# What a role allows and a session of tests need not see, with the reason. The stores' tests go there.
+# What a role allows and a session of tests need not see, with the reason. The stores' tests cover it.
 UNSEEN: dict[str, set[str]] = {
-    "AccountsAuthorizeTransfer": _DIRECTORY,  # only where the payee directory has not heard of somebody yet
-    "AccountsAuthorizeDeposit": _DIRECTORY,
-    "AccountsDirectory": {"dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},  # an alias that is given up
+    "AccountsApproveTransfer": _DIRECTORY,  # only if the payee directory does not know somebody yet
+    "AccountsApproveDeposit": _DIRECTORY,
+    "AccountsUsers": {"dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},  # an alias that its user gives up
     "AccountsPayees": _DIRECTORY,
-    "AccountsPost": {"dynamodb:BatchWriteItem"},  # a hot payer who is short and was not folded yet
-    "AuthPhone": {"dynamodb:DeleteItem"},  # a number that is exchanged for another: there is a code a minute
-    # a hot payer who is short, and no route reserves yet
+    "AccountsPost": {"dynamodb:BatchWriteItem"},  # a hot payer without enough folded funds
+    "AuthPhone": {"dynamodb:DeleteItem"},  # a change of number: only one code a minute
+    # a hot payer without enough folded funds; no route reserves yet
     "AccountsReserve": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchWriteItem"},
-    "MailFlush": {"dynamodb:DeleteItem"},  # a flush that finds nothing held
-    "TransfersTransfers": {"dynamodb:UpdateItem"},  # a saga that gives no answer in time
-    # an idempotency key on what needs none
+    "MailFlush": {"dynamodb:DeleteItem"},  # a flush that finds nothing to send
+    "TransfersTransfers": {"dynamodb:UpdateItem"},  # a saga that does not end in time
+    # an idempotency key on a request that needs none
     "NotificationsNotificationRead": {"dynamodb:PutItem", "secretsmanager:GetSecretValue"},
+    # Lambda itself sends what it can't deliver from a stream
+    "AccountsFold": {"sqs:SendMessage"},
+    "OperationsPublish": {"sqs:SendMessage"},
 }
 
 
 @pytest.fixture(scope="module")
-def resources(world: World) -> dict[str, str]:
-    """The stack's resources: logical name by physical name."""
-    pages = world.run.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
-    return {
-        each["LogicalResourceId"]: each["PhysicalResourceId"]
-        for page in pages
-        for each in page["StackResourceSummaries"]
-    }
+def resources(platform: Platform) -> dict[str, str]:
+    """Return the physical ids of all stacks' resources by logical id."""
+    pages = platform.run.client("cloudformation").get_paginator("list_stack_resources")
+    found: dict[str, str] = {}
+    stacks = [STACK]
+    while stacks:
+        for page in pages.paginate(StackName=stacks.pop()):
+            for each in page["StackResourceSummaries"]:
+                found[each["LogicalResourceId"]] = each["PhysicalResourceId"]
+                if each["ResourceType"] == "AWS::CloudFormation::Stack":
+                    stacks.append(each["PhysicalResourceId"])
+    return found
 
 
 @pytest.fixture(scope="module")
-def allowed(world: World, resources: dict[str, str]) -> dict[str, set[tuple[str, str]]]:
-    """For each function the actions and resources of its role's own policies."""
-    iam = world.run.client("iam")
+def allowed(platform: Platform, resources: dict[str, str]) -> dict[str, set[tuple[str, str]]]:
+    """Return the actions and resources of the inline policies of each function's role."""
+    iam = platform.run.client("iam")
     found: dict[str, set[tuple[str, str]]] = {}
-    for logical in resources:
-        if f"{logical}Role" not in resources or logical.endswith("Saga"):
-            continue
+    for logical in HANDLERS:
         role, pairs = resources[f"{logical}Role"], set()
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -66,21 +69,22 @@ def allowed(world: World, resources: dict[str, str]) -> dict[str, set[tuple[str,
 
 
 @pytest.fixture(scope="module")
-def done(world: World) -> dict[str, set[tuple[str, str]]]:
-    """For each function the actions and resources of the calls that it made."""
+def done(platform: Platform) -> dict[str, set[tuple[str, str]]]:
+    """Return the actions and resources of the calls that each function made."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for call in world.calls():
+    for call in platform.calls():
         found.setdefault(call["function"], set()).update((each["action"], each["resource"]) for each in call["iam"])
     return found
 
 
-def test_every_function_ran(world: World, allowed: dict[str, set[tuple[str, str]]]) -> None:
-    ran = {each["logical"] for each in world.control("GET", "workers")["functions"].values()}
+@pytest.mark.whole_session
+def test_every_function_ran(platform: Platform, allowed: dict[str, set[tuple[str, str]]]) -> None:
+    ran = {each["logical"] for each in platform.control("GET", "workers")["functions"].values()}
     assert allowed.keys() - ran == set()
 
 
 def covered(pair: tuple[str, str], by: set[tuple[str, str]]) -> bool:
-    """Whether a call is among these, or one of these is a call of it; a `*` stands for any part of a resource."""
+    """Return whether one of these matches; a `*` on either side stands for any part of a resource."""
     return any(
         action == pair[0] and (fnmatchcase(pair[1], resource) or fnmatchcase(resource, pair[1]))
         for action, resource in by
@@ -88,7 +92,7 @@ def covered(pair: tuple[str, str], by: set[tuple[str, str]]) -> bool:
 
 
 def listed(found: dict[str, set[tuple[str, str]]]) -> str:
-    """What is found, a line each."""
+    """Return what is found, a line each."""
     return "\n".join(f"{name}: {action} on {on}" for name, pairs in found.items() for action, on in sorted(pairs))
 
 
@@ -99,6 +103,7 @@ def test_functions_do_only_what_their_roles_allow(
     assert listed(missing) == ""
 
 
+@pytest.mark.whole_session
 def test_roles_allow_only_what_functions_do(
     allowed: dict[str, set[tuple[str, str]]], done: dict[str, set[tuple[str, str]]]
 ) -> None:

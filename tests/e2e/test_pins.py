@@ -1,4 +1,4 @@
-"""PINs: what they guard, how they are guessed in vain, and how they are reset by mail."""
+"""PINs: what they protect, how wrong guesses lock them, and how they are reset by mail."""
 
 import secrets
 from collections import Counter
@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.e2e.client import Person, expect, new_key
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 
 def new_pin(*others: str) -> str:
-    """A fresh PIN that is none of the others."""
+    """Return a random PIN that differs from the others."""
     while (pin := f"{secrets.randbelow(10**6):06}") in others:
         pass
     return pin
@@ -25,8 +25,8 @@ def pay(person: Person, payee: Person, pin: str | None, key: str | None = None) 
     return answer.json
 
 
-def test_a_pin_guards_every_debit(world: World) -> None:
-    owner, payee, pin = world.person(funds=1000), world.person(), new_pin()
+def test_every_debit_needs_the_pin(platform: Platform) -> None:
+    owner, payee, pin = platform.person(funds=1000), platform.person(), new_pin()
     wrong = new_pin(pin)
     assert owner.get(f"/accounts/{owner.accounts['USD']}")["pin_set"] is False
     put(owner, 204, pin=pin)
@@ -46,8 +46,8 @@ def test_a_pin_guards_every_debit(world: World) -> None:
     assert expect(payee.request("PUT", f"/accounts/{owner.accounts['USD']}/pin", {"pin": pin}), 404)
 
 
-def test_a_pin_guessed_in_vain_is_locked_until_a_code_by_mail(world: World) -> None:
-    owner, payee, pin = world.person(funds=1000), world.person(), new_pin()
+def test_wrong_pins_lock_the_pin_until_it_is_reset_by_mail(platform: Platform) -> None:
+    owner, payee, pin = platform.person(funds=1000), platform.person(), new_pin()
     account = owner.accounts["USD"]
     put(owner, 204, pin=pin)
     for _ in range(4):
@@ -57,13 +57,13 @@ def test_a_pin_guessed_in_vain_is_locked_until_a_code_by_mail(world: World) -> N
         guesses = Counter(pool.map(lambda _: pay(owner, payee, new_pin(pin))["code"], range(12)))
     assert guesses == {"invalid_pin": 5, "pin_locked": 7}
     assert pay(owner, payee, pin)["code"] == "pin_locked"
-    known = len(world.codes(owner.email))
+    known = len(platform.codes(owner.email))
     answer = owner.request("POST", f"/accounts/{account}/pin/reset")
     assert (answer.status, answer.header("location")) == (202, f"/v1/accounts/{account}/pin/confirm")
     again = owner.request("POST", f"/accounts/{account}/pin/reset")
     assert expect(again, 429)["code"] == "rate_limited"
     assert int(again.header("retry-after") or 0) > 0
-    code, fresh = world.next_code(owner.email, known), new_pin(pin)
+    code, fresh = platform.next_code(owner.email, known), new_pin(pin)
     wrong = owner.request("POST", f"/accounts/{account}/pin/confirm", {"code": new_pin(code), "new_pin": fresh})
     assert expect(wrong, 422)["code"] == "invalid_code"
     body, key = {"code": code, "new_pin": fresh}, new_key()
@@ -71,11 +71,11 @@ def test_a_pin_guessed_in_vain_is_locked_until_a_code_by_mail(world: World) -> N
     assert [each.status for each in answers] == [204, 204]
     assert expect(owner.request("POST", f"/accounts/{account}/pin/confirm", body), 422)["code"] == "invalid_code"
     assert pay(owner, payee, fresh)["status"] == "completed"
-    world.verify()
+    platform.verify()
 
 
-def test_the_right_pin_many_times_at_once_is_right_each_time(world: World) -> None:
-    owner, payee, pin = world.person(funds=1000), world.person(), new_pin()
+def test_concurrent_payments_with_the_right_pin_all_succeed(platform: Platform) -> None:
+    owner, payee, pin = platform.person(funds=1000), platform.person(), new_pin()
     put(owner, 204, pin=pin)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: pay(owner, payee, pin), range(8)))
@@ -83,8 +83,8 @@ def test_the_right_pin_many_times_at_once_is_right_each_time(world: World) -> No
     assert owner.balance() == 920
 
 
-def test_raising_a_limit_takes_the_pin(world: World) -> None:
-    owner, pin = world.person(funds=1000), new_pin()
+def test_raising_a_limit_needs_the_pin(platform: Platform) -> None:
+    owner, pin = platform.person(funds=1000), new_pin()
     put(owner, 204, pin=pin)
     limits = f"/accounts/{owner.accounts['USD']}/limits"
     expect(owner.request("PUT", limits, {"daily": 100}), 200)

@@ -1,4 +1,4 @@
-"""Recovery dies at each of its calls, and runs several times at once; test_after_the_storm sees what became of it."""
+"""Recovery is killed at each of its calls, and runs several times at once. test_after_faults.py checks the result."""
 
 import time
 from collections.abc import Iterator
@@ -6,36 +6,38 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from localstack.tables import clock
-from tests.e2e.storm import RECOVERY, Case, Storm
-from tests.e2e.world import World
+from tests.e2e.fault_run import RECOVERY, Case, FaultRun
+from tests.e2e.platform import Platform
+from tools.tables import clock
+
+pytestmark = [pytest.mark.stage("faults"), pytest.mark.usefixtures("stranded_transfers")]
 
 
 @pytest.fixture(scope="module")
-def due(world: World, storm: Storm) -> Iterator[None]:
-    """The stranded transfers are past their time; afterwards recovery runs by itself again."""
-    for key in storm.stranded:
-        (transfer,) = storm.ada.get("/transfers", idempotency_key=key)["data"]
+def stranded_transfers(platform: Platform, fault_run: FaultRun) -> Iterator[None]:
+    """Wait until the stranded transfers are due. Enable the schedules again after the tests."""
+    for key in fault_run.stranded:
+        (transfer,) = fault_run.ada.get("/transfers", idempotency_key=key)["data"]
         assert transfer["status"] == "pending"
-        at = clock.parse(world.record(transfer["id"])["due_at"])
-        time.sleep(max(0.0, (at - clock.now()).total_seconds()))
+        due_at = clock.parse(platform.record(transfer["id"])["due_at"])
+        time.sleep(max(0.0, (due_at - clock.now()).total_seconds()))
     yield
-    world.schedule(on=True)
+    platform.schedules(on=True)
 
 
-@pytest.mark.usefixtures("due")
 @pytest.mark.parametrize("case", RECOVERY, ids=lambda case: case.id)
-def test_recovery_dies(world: World, case: Case) -> None:
-    with world.fault(case.rule):
-        assert world.invoke("transfers-recover") is None
-        assert world.fired() == 1
+def test_recovery_is_killed(platform: Platform, case: Case) -> None:
+    with platform.fault(case.rule):
+        assert platform.invoke("transfers-recover") is None
+        assert platform.fired() == 1
 
 
-@pytest.mark.usefixtures("due")
-def test_four_recoveries_at_once_start_each_transfer_once(world: World) -> None:
+def test_four_recoveries_at_once_start_each_transfer_once(platform: Platform) -> None:
     now = clock.timestamp(clock.now())
-    due = {item["id"]: item.get("attempts", 0) for item in world.scan("transfers") if item.get("due_at", "~") < now}
+    due = {item["id"]: item.get("attempts", 0) for item in platform.scan("transfers") if item.get("due_at", "~") < now}
     assert due
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: world.invoke("transfers-recover"), range(4)))
-    assert {each: world.record(each).get("attempts", 0) for each in due} == {each: n + 1 for each, n in due.items()}
+        list(pool.map(lambda _: platform.invoke("transfers-recover"), range(4)))
+    assert {each: platform.record(each).get("attempts", 0) for each in due} == {
+        transfer_id: attempts + 1 for transfer_id, attempts in due.items()
+    }

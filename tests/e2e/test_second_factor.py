@@ -1,4 +1,4 @@
-"""Logins that take two steps: a mailed code, an authenticator app, a recovery code."""
+"""Logins with a second factor: a mailed code, an authenticator app, a recovery code."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,14 +7,13 @@ import pyotp
 import pytest
 from common import clock
 
-from localstack.http import Answer
-from tests.e2e.client import PASSWORD, SECRETS, Client, Person, expect
-from tests.e2e.test_auth import wrong
-from tests.e2e.world import World
+from tests.e2e.client import PASSWORD, SECRETS, Client, Person, expect, other_code
+from tests.e2e.platform import Platform
+from tools.http import Answer
 
 
 def begin(person: Person) -> Any:
-    """The first step: the challenge, and neither tokens nor cookie."""
+    """Log in with the password, and return the challenge. There are no tokens or cookies yet."""
     answer = person.request("POST", "/auth/login", {"email": person.email, "password": PASSWORD})
     challenged = expect(answer, 200)
     assert set(challenged) == {"challenge_id", "methods"}
@@ -22,13 +21,13 @@ def begin(person: Person) -> Any:
     return challenged
 
 
-def finish(world: World, challenged: Any, code: str) -> Answer:
+def finish(platform: Platform, challenged: Any, code: str) -> Answer:
     body = {"challenge_id": challenged["challenge_id"], "code": code}
-    return world.client.request("POST", "/auth/login/verify", body)
+    return platform.client.request("POST", "/auth/login/verify", body)
 
 
 class App:
-    """An authenticator app that shows each code once, for a time step is good once: three of them without waiting."""
+    """An authenticator app with three codes, of the previous, current and next time step: each is valid once."""
 
     def __init__(self, enrolment: Any) -> None:
         self.recovery_codes: list[str] = enrolment["recovery_codes"]
@@ -43,33 +42,34 @@ class App:
 
 
 @pytest.fixture
-def person(world: World) -> Person:
-    """Somebody of this test's own."""
-    return world.person()
+def person(platform: Platform) -> Person:
+    return platform.person()
 
 
-def test_codes_by_mail(world: World, person: Person) -> None:
-    known = len(world.codes(person.email))
+def test_a_login_with_a_mailed_code(platform: Platform, person: Person) -> None:
+    known = len(platform.codes(person.email))
     assert expect(person.request("PATCH", "/auth/me", {"second_factor": "email"}), 200)["second_factor"] == "email"
     challenged = begin(person)
     assert challenged["methods"] == ["email"]
-    code = world.next_code(person.email, known)
-    assert expect(finish(world, challenged, wrong(code)), 422)["code"] == "invalid_code"
-    again = world.client.request("POST", "/auth/resend-code", {"challenge_id": challenged["challenge_id"]})
+    code = platform.next_code(person.email, known)
+    assert expect(finish(platform, challenged, other_code(code)), 422)["code"] == "invalid_code"
+    again = platform.client.request("POST", "/auth/resend-code", {"challenge_id": challenged["challenge_id"]})
     expect(again, 202)
-    second = world.next_code(person.email, known + 1)
-    once = world.client.request("POST", "/auth/resend-code", {"challenge_id": challenged["challenge_id"]})
+    second = platform.next_code(person.email, known + 1)
+    once = platform.client.request("POST", "/auth/resend-code", {"challenge_id": challenged["challenge_id"]})
     assert expect(once, 429)["code"] == "rate_limited"
-    answer = finish(world, challenged, second)
+    answer = finish(platform, challenged, second)
     granted = expect(answer, 200)
     assert set(granted) == {"access_token", "token_type", "expires_in", "refresh_token", "user"}
     assert answer.headers["set-cookie"][0].startswith("remit_refresh=")
     assert Client(person.url, granted["access_token"]).get("/auth/me")["id"] == person.user_id
-    assert expect(finish(world, challenged, second), 422)["code"] == "invalid_code"
+    assert expect(finish(platform, challenged, second), 422)["code"] == "invalid_code"
 
 
-def test_codes_by_mail_need_a_verified_address_and_giving_them_up_the_password(world: World, person: Person) -> None:
-    fresh = world.register()
+def test_mailed_codes_need_a_verified_address_and_turning_them_off_the_password(
+    platform: Platform, person: Person
+) -> None:
+    fresh = platform.register()
     fresh.login()
     refused = fresh.request("PATCH", "/auth/me", {"second_factor": "email"})
     assert expect(refused, 403)["code"] == "email_not_verified"
@@ -81,27 +81,29 @@ def test_codes_by_mail_need_a_verified_address_and_giving_them_up_the_password(w
     person.login()
 
 
-def test_an_authenticator_app(world: World, person: Person) -> None:
+def test_a_login_with_an_authenticator_app(platform: Platform, person: Person) -> None:
     enrolment = person.post("/auth/totp", status=201)
     assert set(enrolment) == {"secret", "otpauth_uri", "recovery_codes"}
     app = App(enrolment)
     code = app.code()
-    assert expect(person.request("POST", "/auth/totp/confirm", {"code": wrong(code)}), 422)["code"] == "invalid_code"
+    assert (
+        expect(person.request("POST", "/auth/totp/confirm", {"code": other_code(code)}), 422)["code"] == "invalid_code"
+    )
     person.post("/auth/totp/confirm", {"code": code}, status=204)
     assert person.get("/auth/me")["second_factor"] == "totp"
     assert expect(person.request("POST", "/auth/totp"), 409)["code"] == "invalid_state"
 
     challenged = begin(person)
     assert challenged["methods"] == ["totp", "recovery"]
-    assert expect(finish(world, challenged, code), 422)["code"] == "invalid_code"
+    assert expect(finish(platform, challenged, code), 422)["code"] == "invalid_code"
     login = app.code()
     with ThreadPoolExecutor(5) as pool:
-        both = list(pool.map(lambda _: finish(world, challenged, login).status, range(5)))
-    assert sorted(both) == [200, 422, 422, 422, 422]
+        statuses = list(pool.map(lambda _: finish(platform, challenged, login).status, range(5)))
+    assert sorted(statuses) == [200, 422, 422, 422, 422]
 
     recovery = app.recovery_codes[0]
-    expect(finish(world, begin(person), recovery), 200)
-    assert expect(finish(world, begin(person), recovery), 422)["code"] == "invalid_code"
+    expect(finish(platform, begin(person), recovery), 200)
+    assert expect(finish(platform, begin(person), recovery), 422)["code"] == "invalid_code"
 
     body = {"password": PASSWORD, "code": app.recovery_codes[1]}
     refused = person.request("POST", "/auth/totp/disable", {**body, "password": "not the password"})
@@ -110,17 +112,17 @@ def test_an_authenticator_app(world: World, person: Person) -> None:
     person.login()
 
 
-def test_wrong_second_factors_are_ten_a_day(world: World, person: Person) -> None:
+def test_a_user_has_ten_wrong_second_factors_a_day(platform: Platform, person: Person) -> None:
     app = App(person.post("/auth/totp", status=201))
     person.post("/auth/totp/confirm", {"code": app.code()}, status=204)
     for _ in range(2):
         challenged = begin(person)
         for _ in range(5):
-            assert expect(finish(world, challenged, "00000-00000"), 422)["code"] == "invalid_code"
-        assert expect(finish(world, challenged, app.recovery_codes[0]), 422)["code"] == "invalid_code"
-    assert expect(finish(world, begin(person), app.recovery_codes[0]), 422)["code"] == "invalid_code"
+            assert expect(finish(platform, challenged, "00000-00000"), 422)["code"] == "invalid_code"
+        assert expect(finish(platform, challenged, app.recovery_codes[0]), 422)["code"] == "invalid_code"
+    assert expect(finish(platform, begin(person), app.recovery_codes[0]), 422)["code"] == "invalid_code"
 
 
-def test_an_unknown_challenge_looks_like_a_wrong_code(world: World) -> None:
-    nobodys = {"challenge_id": "chl_01K0000000000000000000000A"}
-    assert expect(finish(world, nobodys, "123456"), 422)["code"] == "invalid_code"
+def test_an_unknown_challenge_is_answered_like_a_wrong_code(platform: Platform) -> None:
+    unknown = {"challenge_id": "chl_01K0000000000000000000000A"}
+    assert expect(finish(platform, unknown, "123456"), 422)["code"] == "invalid_code"

@@ -1,4 +1,4 @@
-"""Balances as of a moment, and statements in three formats whose ends meet."""
+"""Balances at a point in time, and statements in three formats."""
 
 import csv
 import io
@@ -10,30 +10,30 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from localstack.http import Answer
 from tests.e2e.client import Person, expect, until
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
+from tools.http import Answer
 
 BEGIN, END = "2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z"
 
 
 @pytest.fixture(scope="module")
-def payer(world: World) -> Person:
-    """Somebody who got 100.00, then sent 12.50, 0.05 and 20.00 to somebody."""
-    payer, payee = world.person(funds=10_000), world.person()
+def payer(platform: Platform) -> Person:
+    """A user who received 100.00, then sent 12.50, 0.05 and 20.00."""
+    payer, payee = platform.person(funds=10_000), platform.person()
     for amount, description in ((1250, "=lunch"), (5, "深圳"), (2000, "Zoë")):
-        time.sleep(0.005)  # so that each has a millisecond of its own
+        time.sleep(0.005)  # so that no two have the same millisecond
         expect(payer.transfer({"user_id": payee.user_id}, amount, description=description), 201)
     return payer
 
 
 def entries(person: Person) -> list[Any]:
-    """Oldest first."""
+    """Return the entries, oldest first."""
     return list(person.pages(f"/accounts/{person.accounts['USD']}/entries", limit=2))[::-1]
 
 
 def period(person: Person) -> dict[str, str]:
-    """A year around what happened."""
+    """Return the year of the first entry as a period."""
     year = int(entries(person)[0]["created_at"][:4])
     return {"from": f"{year}-01-01T00:00:00Z", "to": f"{year + 1}-01-01T00:00:00Z"}
 
@@ -43,7 +43,7 @@ def get(person: Person, *, accept: str = "*/*", **query: Any) -> Answer:
     return person.request("GET", path, query={**period(person), **query}, headers={"Accept": accept})
 
 
-def test_the_balance_between_two_transfers(payer: Person) -> None:
+def test_the_balance_at_the_time_of_each_entry(payer: Person) -> None:
     path = f"/accounts/{payer.accounts['USD']}/balance"
     now = payer.get(path)
     assert (now["posted"], now["held"], now["available"], now["currency"]) == (6745, 0, 6745, "USD")
@@ -54,7 +54,7 @@ def test_the_balance_between_two_transfers(payer: Person) -> None:
     assert expect(to_come, 400)["code"] == "validation_failed"
 
 
-def test_a_statement_in_three_formats_says_the_same(payer: Person) -> None:
+def test_the_three_formats_of_a_statement_agree(payer: Person) -> None:
     as_json = expect(get(payer), 200)
     assert (as_json["opening"], as_json["closing"]) == (0, 6745)
     assert as_json["lines"] == entries(payer)
@@ -68,7 +68,7 @@ def test_a_statement_in_three_formats_says_the_same(payer: Person) -> None:
     assert closing["balance"] == "67.45"
     assert "'=lunch" in [row["description"] for row in rows]
 
-    until(lambda: get(payer).json["holder"], what="the payee directory knows the holder")
+    until(lambda: get(payer).json["holder"], what="the holder is known")
     as_pdf = get(payer, format="pdf")
     assert (as_pdf.status, as_pdf.header("content-type")) == (200, "application/pdf")
     assert as_pdf.content.startswith(b"%PDF-")
@@ -86,7 +86,7 @@ def test_a_statement_in_three_formats_says_the_same(payer: Person) -> None:
         assert wanted in text, wanted
 
 
-def test_accept_chooses_and_the_query_wins(payer: Person) -> None:
+def test_the_format_comes_from_the_query_then_from_the_accept_header(payer: Person) -> None:
     for accept, asked, content_type in (
         ("application/pdf", {}, "application/pdf"),
         ("text/csv", {}, "text/csv"),
@@ -97,7 +97,7 @@ def test_accept_chooses_and_the_query_wins(payer: Person) -> None:
         assert (answer.header("content-type") or "").split(";")[0] == content_type
 
 
-def test_consecutive_statements_meet(payer: Person) -> None:
+def test_a_statement_opens_with_the_closing_balance_of_the_one_before(payer: Person) -> None:
     whole = period(payer)
     cuts = [whole["from"], *(entry["created_at"] for entry in entries(payer)), whole["to"]]
     parts = [
@@ -118,7 +118,7 @@ def test_statements_of_others_are_not_found(payer: Person, bob: Person) -> None:
         assert expect(answer, 404)["code"] == "not_found"
 
 
-def test_periods_that_are_none(payer: Person) -> None:
+def test_invalid_periods_are_rejected(payer: Person) -> None:
     path = f"/accounts/{payer.accounts['USD']}/statement"
     for query in ({}, {"from": BEGIN}, {"from": END, "to": BEGIN}, {"from": "2020-01-01T00:00:00Z", "to": END}):
         assert expect(payer.request("GET", path, query=query), 400)["code"] == "validation_failed"

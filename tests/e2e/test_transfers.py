@@ -1,19 +1,19 @@
-"""Money is sent, refused, listed, and told of: over HTTP, as its two sides see it."""
+"""Transfers as both parties see them: sent, declined, listed and notified."""
 
 from typing import Any
 
 import pytest
 
 from tests.e2e.client import Person, expect, new_key, phone_number, until
-from tests.e2e.world import World
+from tests.e2e.platform import Platform
 
 
-def told(person: Person, transfer_id: str) -> list[str]:
+def notifications(person: Person, transfer_id: str) -> list[str]:
     return [each["kind"] for each in person.pages("/notifications", limit=100) if each["resource"] == transfer_id]
 
 
 @pytest.mark.parametrize("by", ["account_id", "email", "user_id"])
-def test_money_is_sent_to_an_account_an_address_or_a_person(ada: Person, bob: Person, by: str) -> None:
+def test_money_can_be_sent_to_an_account_an_email_address_or_a_user(ada: Person, bob: Person, by: str) -> None:
     destination = {"account_id": bob.accounts["USD"], "email": bob.email.upper(), "user_id": bob.user_id}[by]
     before = ada.balance(), bob.balance()
     answer = ada.transfer({by: destination}, 1050, description="Lunch", metadata={"table": "7"})
@@ -39,23 +39,23 @@ def test_money_is_sent_to_an_account_an_address_or_a_person(ada: Person, bob: Pe
     assert received["source"]["id"] is None  # a payee does not learn the payer's account
 
 
-def test_both_sides_are_told_once_and_mailed_once(world: World) -> None:
-    sender, receiver = world.crowd(2, funds=1000)
+def test_both_parties_get_one_notification_and_one_mail(platform: Platform) -> None:
+    sender, receiver = platform.crowd(2, funds=1000)
     transfer = expect(sender.transfer({"email": receiver.email}, 100), 201)["id"]
-    until(lambda: told(sender, transfer) and told(receiver, transfer), what="both are told")
+    until(lambda: notifications(sender, transfer) and notifications(receiver, transfer), what="both are notified")
     subjects = {person.email: f"You {verb} 1.00 USD" for person, verb in ((sender, "sent"), (receiver, "received"))}
 
     def mailed(person: Person) -> list[str]:
-        return [each["subject"] for each in world.mails(person) if "1.00 USD" in each["text"]]
+        return [each["subject"] for each in platform.mails(person) if "1.00 USD" in each["text"]]
 
     until(lambda: mailed(sender) and mailed(receiver), what="both are mailed")
-    assert told(sender, transfer) == ["transfer_sent"]
-    assert told(receiver, transfer) == ["transfer_received"]
+    assert notifications(sender, transfer) == ["transfer_sent"]
+    assert notifications(receiver, transfer) == ["transfer_received"]
     assert [mailed(person) for person in (sender, receiver)] == [[subjects[sender.email]], [subjects[receiver.email]]]
 
 
-def test_what_one_cannot_pay_is_declined_recorded_and_moves_nothing(world: World, bob: Person) -> None:
-    poor = world.person(funds=500)
+def test_a_transfer_without_funds_is_declined_and_moves_no_money(platform: Platform, bob: Person) -> None:
+    poor = platform.person(funds=500)
     before = bob.balance()
     answer = poor.transfer({"user_id": bob.user_id}, 501, description="Too much")
     problem = expect(answer, 422)
@@ -66,15 +66,15 @@ def test_what_one_cannot_pay_is_declined_recorded_and_moves_nothing(world: World
     assert transfer["id"] in [each["id"] for each in poor.get("/transfers", status="declined")["data"]]
     assert (poor.balance(), bob.balance()) == (500, before)
     assert len(poor.get(f"/accounts/{poor.accounts['USD']}/entries")["data"]) == 1
-    until(lambda: told(poor, transfer["id"]) == ["transfer_declined"], what="the sender is told")
-    assert told(bob, transfer["id"]) == []
-    expect(poor.transfer({"user_id": bob.user_id}, 500), 201)  # to the last cent
+    until(lambda: notifications(poor, transfer["id"]) == ["transfer_declined"], what="the sender is notified")
+    assert notifications(bob, transfer["id"]) == []
+    expect(poor.transfer({"user_id": bob.user_id}, 500), 201)  # everything that is left
     assert poor.balance() == 0
 
 
-def test_what_records_nothing_says_why(world: World, ada: Person, bob: Person) -> None:
+def test_a_rejected_transfer_records_nothing(platform: Platform, ada: Person, bob: Person) -> None:
     dollars, yen = ada.accounts["USD"], ada.post("/accounts", {"currency": "JPY"}, status=201)["id"]
-    stranger, moneyless = "usr_01K0000000000000000000000A", world.register()
+    stranger, unverified = "usr_01K0000000000000000000000A", platform.register()
     cases: list[tuple[dict[str, Any], int, str]] = [
         ({"destination": {"account_id": dollars}, "source_account_id": dollars}, 422, "same_account"),
         ({"destination": {"account_id": dollars}}, 422, "same_account"),
@@ -82,7 +82,7 @@ def test_what_records_nothing_says_why(world: World, ada: Person, bob: Person) -
         ({"destination": {"user_id": bob.user_id}, "source_account_id": yen}, 422, "currency_mismatch"),
         ({"destination": {"user_id": stranger}}, 422, "payee_not_found"),
         ({"destination": {"email": "nobody@example.com"}}, 422, "payee_not_found"),
-        ({"destination": {"email": moneyless.email}}, 422, "payee_not_found"),
+        ({"destination": {"email": unverified.email}}, 422, "payee_not_found"),
         ({"destination": {"phone": "+14155550199"}}, 422, "payee_not_found"),
         ({"destination": {"account_id": "acc_01K0000000000000000000000A"}}, 422, "payee_not_found"),
         ({"destination": {"user_id": bob.user_id}, "currency": "CHF"}, 404, "not_found"),
@@ -94,21 +94,21 @@ def test_what_records_nothing_says_why(world: World, ada: Person, bob: Person) -
         answer = ada.request("POST", "/transfers", {"amount": 100, "currency": "USD", **fields}, key=key)
         assert (answer.status, expect(answer, status)["code"]) == (status, code), fields
         assert "transfer_id" not in answer.json
-        # Nothing was recorded, so the key is still free.
+        # Nothing was recorded, so the key can be used again.
         assert ada.get("/transfers", idempotency_key=key)["data"] == []
     assert (ada.balance(), len(list(ada.pages("/transfers", limit=100)))) == (before, count)
 
 
-def test_an_unverified_phone_does_not_receive_money(world: World, ada: Person) -> None:
+def test_money_cannot_be_sent_to_an_unverified_phone(platform: Platform, ada: Person) -> None:
     phone = phone_number()
-    person = world.register(phone=phone)
-    world.code(person)
+    person = platform.register(phone=phone)
+    platform.code(person)
     refused = ada.transfer({"phone": phone}, 100)
     assert expect(refused, 422)["code"] == "payee_not_found"
 
 
-def test_money_moves_between_ones_own_accounts(world: World) -> None:
-    person = world.person(funds=1000)
+def test_money_can_be_sent_between_own_accounts(platform: Platform) -> None:
+    person = platform.person(funds=1000)
     savings = person.post("/accounts", {"currency": "USD", "name": "Savings"}, status=201)["id"]
     transfer = expect(person.transfer({"account_id": savings}, 400), 201)
     assert (person.balance(), person.balance(savings)) == (600, 400)
@@ -118,17 +118,18 @@ def test_money_moves_between_ones_own_accounts(world: World) -> None:
     assert [each["id"] for each in person.pages("/transfers", account_id=savings)] == [back.json["id"], transfer["id"]]
 
 
-def test_money_without_minor_digits_and_with_three(world: World) -> None:
-    for currency in ("JPY", "BHD"):
-        sender, receiver = world.crowd(2, currency=currency)
-        sender.deposit(1234, account=sender.accounts[currency])
-        answer = sender.transfer({"user_id": receiver.user_id}, 1234, currency=currency)
-        assert expect(answer, 201)["amount"] == 1234
-        assert receiver.balance(receiver.accounts[currency]) == 1234
+@pytest.mark.parametrize("currency", ["JPY", "BHD"])
+def test_currencies_with_no_and_with_three_decimals(platform: Platform, currency: str) -> None:
+    sender, receiver = platform.crowd(2, currency=currency)
+    sender.deposit(1050, account=sender.accounts[currency])
+    answer = sender.transfer({"user_id": receiver.user_id}, 1001, currency=currency)
+    assert expect(answer, 201)["amount"] == 1001
+    assert sender.balance(sender.accounts[currency]) == 49
+    assert receiver.balance(receiver.accounts[currency]) == 1001
 
 
-def test_the_history_is_filtered_and_paged(world: World) -> None:
-    sender, receiver, other = world.crowd(3)
+def test_transfers_are_listed_with_filters_and_in_pages(platform: Platform) -> None:
+    sender, receiver, other = platform.crowd(3)
     sender.deposit(10_000)
     sent = [
         expect(sender.transfer({"user_id": whom.user_id}, amount, key=f"history-{amount}"), 201)
@@ -152,7 +153,7 @@ def test_the_history_is_filtered_and_paged(world: World) -> None:
     assert found(status="pending") == []
     assert found(who=receiver) == [ids[3], ids[1], ids[0]]
     assert found(who=receiver, idempotency_key="history-300") == []
-    # A filter is part of what a cursor is good for.
+    # A cursor is valid for its own filters only.
     cursor = sender.get("/transfers", limit=1, kind="transfer")["next_cursor"]
     for who, query in ((sender, {"kind": "deposit"}), (sender, {}), (receiver, {"kind": "transfer"})):
         refused = who.request("GET", "/transfers", query={"limit": 1, "cursor": cursor, **query})
@@ -162,12 +163,12 @@ def test_the_history_is_filtered_and_paged(world: World) -> None:
     assert refused.status in (200, 400)
 
 
-def test_someone_elses_resources_are_not_there(world: World, ada: Person, bob: Person) -> None:
-    eve = world.person()
+def test_resources_of_others_are_not_found(platform: Platform, ada: Person, bob: Person) -> None:
+    eve = platform.person()
     transfer = expect(ada.transfer({"user_id": bob.user_id}, 100), 201)["id"]
-    notice = until(
+    notification = until(
         lambda: next((each for each in bob.get("/notifications")["data"] if each["resource"] == transfer), None),
-        what="Bob is told",
+        what="Bob is notified",
     )["id"]
     card = ada.link_card()
     routes = [
@@ -175,21 +176,21 @@ def test_someone_elses_resources_are_not_there(world: World, ada: Person, bob: P
         ("GET", f"/accounts/{ada.accounts['USD']}/entries"),
         ("GET", f"/transfers/{transfer}"),
         ("DELETE", f"/cards/{card}"),
-        ("POST", f"/notifications/{notice}/read"),
+        ("POST", f"/notifications/{notification}/read"),
     ]
     for method, path in routes:
         assert expect(eve.request(method, path), 404)["code"] == "not_found", path
     steal = {"account_id": eve.accounts["USD"], "amount": 100, "currency": "USD", "source": {"card_id": card}}
     assert expect(eve.request("POST", "/deposits", steal, key=new_key()), 404)["code"] == "not_found"
     assert card in [each["id"] for each in ada.get("/cards")["data"]]
-    bob.post(f"/notifications/{notice}/read", status=204)
+    bob.post(f"/notifications/{notification}/read", status=204)
 
 
-def test_the_inbox_counts_what_is_unread(world: World) -> None:
-    sender, receiver = world.crowd(2)
+def test_the_inbox_counts_unread_notifications(platform: Platform) -> None:
+    sender, receiver = platform.crowd(2)
     sender.deposit(1000)
     ids = [expect(sender.transfer({"user_id": receiver.user_id}, 10), 201)["id"] for _ in range(3)]
-    until(lambda: receiver.get("/notifications")["unread_count"] == 3, what="three are told")
+    until(lambda: receiver.get("/notifications")["unread_count"] == 3, what="there are three notifications")
     inbox = receiver.get("/notifications")["data"]
     assert [each["resource"] for each in inbox] == ids[::-1]
     assert set(inbox[0]) == {"id", "kind", "title", "body", "resource", "read", "created_at"}

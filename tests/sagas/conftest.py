@@ -1,4 +1,4 @@
-"""What every saga test stands on: an AWS in this process, with state machines that run."""
+"""An AWS in this process whose state machines run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,14 +9,13 @@ import pytest
 from common import aws
 
 from functions.transfers import bootstrap
-from tests.sagas.rooms import Ledger, Rooms
 from tests.support.tables import create_table
 
 
 @pytest.fixture(autouse=True)
 def cloud() -> Iterator[None]:
     """The transfers table, the rail's queue, and clients that belong to this test."""
-    caches: list[Any] = [aws.client, bootstrap.service, bootstrap.sagas, bootstrap.rail]
+    caches: list[Any] = [aws.client, *(each for each in vars(bootstrap).values() if hasattr(each, "cache_clear"))]
     for cached in caches:
         cached.cache_clear()
     with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
@@ -25,13 +24,3 @@ def cloud() -> Iterator[None]:
         yield
     for cached in caches:
         cached.cache_clear()
-
-
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger()
-
-
-@pytest.fixture
-def rooms(ledger: Ledger) -> Rooms:
-    return Rooms(ledger)

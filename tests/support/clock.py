@@ -1,10 +1,10 @@
-"""A clock that tests own."""
+"""A clock that tests control."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Stands still until it is told to advance."""
+    """A clock that stands still until it is advanced."""
 
     def __init__(self, at: datetime = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)) -> None:
         self.at = at
@@ -13,5 +13,5 @@ class FakeClock:
         return self.at
 
     def advance(self, **delta: float) -> None:
-        """Moves on by `timedelta(**delta)`."""
+        """Advance by `timedelta(**delta)`."""
         self.at += timedelta(**delta)

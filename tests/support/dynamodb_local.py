@@ -1,8 +1,8 @@
-"""DynamoDB Local, AWS's own engine: found or fetched, started and stopped; `make test-dynamodb` runs tests against it.
+"""Runs tests on DynamoDB Local, AWS's own engine: `make test-dynamodb`.
 
-`DYNAMODB_LOCAL` names a folder that has it as AWS packs it (`DynamoDBLocal.jar`, `DynamoDBLocal_lib`). Otherwise Maven
-fetches it once, checked against a digest. Where neither can be, or there is no Java 17, main says so loudly and does
-not fail: the same tests ran against moto before.
+`DYNAMODB_LOCAL` names a folder with the engine as AWS packages it (`DynamoDBLocal.jar`, `DynamoDBLocal_lib`). Without
+it, Maven downloads the engine once, and its digest is checked. If the engine or Java 17 is not available, `main` prints
+that the tests were not run and does not fail: the same tests have run on moto.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
 
 ENGINE = "REMIT_DYNAMODB_LOCAL"
-"""The variable that tells tests/store to use the engine in this folder rather than moto's DynamoDB."""
+"""The variable with the folder of the engine that tests/store use instead of moto's DynamoDB."""
 
 ROOT = Path(__file__).parents[2]
 JAVA = 17
@@ -46,50 +46,50 @@ _POM = f"""<project>
 """
 
 
-class NotHere(Exception):
-    """The engine can't be had on this machine, and why."""
+class EngineUnavailable(Exception):
+    """Why the engine is not available on this machine."""
 
 
 def find() -> Path:
-    """The folder of the engine, fetched where it is missing. Raises NotHere."""
+    """Return the folder of the engine. Download it if it is missing. Raises EngineUnavailable."""
     java = shutil.which("java")
     if java is None:
-        raise NotHere(f"there is no Java (it takes {JAVA} or later)")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(?:1\.)?([0-9]+)', said)
+        raise EngineUnavailable(f"no Java was found (it needs {JAVA} or later)")
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(?:1\.)?([0-9]+)', output)
     if version is None or int(version[1]) < JAVA:
-        raise NotHere(f"Java is {version[1] if version else 'unknown'}, and it takes {JAVA} or later")
+        raise EngineUnavailable(f"Java is {version[1] if version else 'unknown'}, and it needs {JAVA} or later")
     given = os.environ.get("DYNAMODB_LOCAL")
     if given:
         if not Path(given, "DynamoDBLocal.jar").is_file():
-            raise NotHere("the folder that DYNAMODB_LOCAL names has no DynamoDBLocal.jar")
+            raise EngineUnavailable("the folder in DYNAMODB_LOCAL has no DynamoDBLocal.jar")
         return Path(given)
     folder = ROOT / ".remit" / "dynamodb-local" / VERSION
     if not folder.is_dir() or digest(folder) != DIGEST:
-        _fetch(folder)
+        _download(folder)
     return folder
 
 
-def _fetch(folder: Path) -> None:
+def _download(folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise NotHere("there is no Maven to fetch it with; DYNAMODB_LOCAL may name a folder that has it")
+        raise EngineUnavailable("no Maven was found to download it; set DYNAMODB_LOCAL to a folder that has it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         Path(work, "pom.xml").write_text(_POM)
         command = [maven, "-q", "-B", "-f", work, _COPY, "-DincludeScope=runtime", "-DoutputDirectory=lib"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise NotHere(f"Maven could not fetch it: {_last(done.stdout)}")
+            raise EngineUnavailable(f"Maven could not download it: {_last_line(done.stdout)}")
         found = digest(Path(work, "lib"))
         if found != DIGEST:
-            raise NotHere(f"what Maven fetched has the digest {found}, not {DIGEST}")
+            raise EngineUnavailable(f"the download has the digest {found}, not {DIGEST}")
         shutil.rmtree(folder, ignore_errors=True)
         Path(work, "lib").rename(folder)
 
 
 def digest(folder: Path) -> str:
-    """One digest of all files of a folder, names and contents."""
+    """Return one digest of the names and contents of all files in a folder."""
     files = sorted(folder.iterdir())
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -97,7 +97,7 @@ def digest(folder: Path) -> str:
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """The engine of a folder, in memory and on a free port; its URL. Raises NotHere where it does not start."""
+    """Run the engine in memory on a free port, and yield its URL. Raises EngineUnavailable if it does not start."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -107,12 +107,12 @@ def running(folder: Path) -> Iterator[str]:
     options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
     command = ["java", "-Xmx512m", f"-Djava.library.path={natives}", *program, *options]
     url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
             if not _answers(process, url):
-                said.seek(0)
-                raise NotHere(f"it does not start: {_last(said.read())}")
+                log.seek(0)
+                raise EngineUnavailable(f"it does not start: {_last_line(log.read())}")
             yield url
         finally:
             process.terminate()
@@ -126,24 +126,24 @@ def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
             return False
         try:
             session.send(AWSRequest("GET", url).prepare())
-        except Exception:  # noqa: BLE001 (whatever it is, there is no answer yet)
+        except Exception:  # noqa: BLE001 (any exception means that there is no answer yet)
             time.sleep(0.1)
         else:
             return True
     return False
 
 
-def _last(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "it says nothing")
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "there is no output")
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest on the engine; 0 where there is none to be had."""
+    """Run pytest on the engine, and return its exit status, or 0 if the engine is not available."""
     try:
         folder = find()
         with running(folder):
             pass
-    except NotHere as reason:
+    except EngineUnavailable as reason:
         print(f"!! NOT RUN: the stores' tests against DynamoDB Local: {reason}", flush=True)
         return 0
     environment = {**os.environ, ENGINE: str(folder)}

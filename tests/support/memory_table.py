@@ -1,6 +1,6 @@
-"""An in-memory `common.dynamo.Table`: the same methods, conditions and atomicity, and a hook for faults.
+"""An in-memory `common.dynamo.Table` with the same methods, conditions and atomicity, and a hook for faults.
 
-tests/store/support runs one set of tests over this and over moto alike, which is what makes it worth believing.
+tests/store/support runs the same tests on this table and on moto, so that both are known to behave alike.
 """
 
 import operator
@@ -16,7 +16,6 @@ from common.dynamo import (
     Cancelled,
     Check,
     ConditionFailed,
-    Contended,
     Delete,
     Item,
     Key,
@@ -29,6 +28,7 @@ from common.dynamo import (
     decode,
     encode,
 )
+from common.errors import Contended
 
 _ATTEMPTS = 8
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -48,8 +48,8 @@ _MAX_TRANSACTION = 4 * 1024 * 1024
 class Call:
     """One call to the table: `get batch_get put update delete transact query batch_delete scan`, and its keys.
 
-    A query has its partition and the empty text as key. `units` are the write units it took, known afterwards. The
-    keys of a batch of reads are read one after the other, as on AWS: `between` is the moment before each but the first.
+    A query has its partition and the empty string as key. `units` are the write units, known after the call. As on AWS,
+    the keys of a batch of reads are read one by one: `between` is the moment before each but the first.
     """
 
     moment: Literal["before", "between", "after"]
@@ -62,10 +62,10 @@ Hook = Callable[[Call], None]
 
 
 class Conflict(Exception):
-    """Raised by a hook before `transact`: the writes at `positions` (None: all) meet another transaction.
+    """Raised by a hook before `transact`: the writes at `positions` (None: all) conflict with another transaction.
 
-    As AWS does, the other writes still report their conditions; where none failed the table tries again, asking the
-    hook anew, and gives up with Contended after eight tries.
+    As on AWS, the other writes still check their conditions. If none fails, the table calls the hook and tries again,
+    and raises Contended after eight attempts.
     """
 
     def __init__(self, *positions: int) -> None:
@@ -74,17 +74,18 @@ class Conflict(Exception):
 
 
 def throttled(operation: str = "TransactWriteItems") -> ClientError:
-    """What is left of a throttled call when botocore's own retries are spent: nothing was changed."""
+    """Return the error of a throttled call once botocore's retries are spent. The call changed nothing."""
     error: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "throttled"}}
     return ClientError(error, operation)
 
 
 class MemoryTable(Table):
-    """Thread-safe. `hook` is called before and after each call, outside the lock; what it raises reaches the caller.
+    """A thread-safe table in memory.
 
-    Raised before a call it is a fault without effect, raised after it a lost reply; a hook may also write to the table
-    itself, as another process would. `chunk` is how many items one batch of deletes takes, `page` how many items one
-    page of a query takes; each batch and page is a call of its own. Indexes project keys only and are never stale.
+    `hook` is called before and after each call, outside the lock, and its exceptions reach the caller: before a call,
+    as a fault without effect; after it, as a lost reply. A hook can also write to the table, as another process would.
+    `chunk` is the size of a batch of deletes and `page` the size of a page of a query; each is a call of its own.
+    Indexes project keys only and are never stale.
     """
 
     def __init__(self, name: str = "memory", *, hook: Hook | None = None, chunk: int = 25, page: int = 1000) -> None:
@@ -92,14 +93,14 @@ class MemoryTable(Table):
         self.hook = hook
         self.calls: list[Call] = []
         self.changes: list[tuple[Item | None, Item | None]] = []
-        """Every change as the table's stream brings it: the item before and after."""
+        """The changes as the table's stream delivers them: the item before and after."""
         self._chunk = chunk
         self._page = page
         self._rows: dict[Key, Item] = {}
         self._lock = RLock()
 
     def items(self) -> list[Item]:
-        """Every item, in key order, past the hook; for assertions."""
+        """Return every item in the order of keys, without calling the hook."""
         with self._lock:
             return [_copy(self._rows[key]) for key in sorted(self._rows)]
 
@@ -263,7 +264,7 @@ class MemoryTable(Table):
         return Reason("None", None) if _holds(old or {}, write.where) else Reason(CONDITION, old)
 
     def _store(self, key: Key, item: Item | None) -> int:
-        """Puts an item in its place, or removes it, and answers the write units of doing so (once, untransacted)."""
+        """Store or delete an item, and return the write units of that outside a transaction."""
         old = self._rows.get(key)
         size = max(_size(old), _size(item))
         if item != old:
@@ -286,7 +287,7 @@ def _key_of(write: Write) -> Key:
 
 
 def _applied(write: Write, old: Item | None) -> Item | None:
-    """The item that a write leaves behind."""
+    """Return the item after a write."""
     match write:
         case Put():
             after: Item | None = _copy(write.item)
@@ -322,22 +323,22 @@ def _holds(item: Item, where: Where) -> bool:
 
 
 def _term(item: Item, attribute: str, sign: str, value: Any) -> bool:
-    there = attribute in item
+    present = attribute in item
     if sign == "absent":
-        return not there
+        return not present
     if sign == "present":
-        return there
+        return present
     if sign.startswith("absent or "):
-        return not there or _term(item, attribute, sign.removeprefix("absent or "), value)
+        return not present or _term(item, attribute, sign.removeprefix("absent or "), value)
     found = item.get(attribute)
-    if not there or type(found) is not type(value):
-        # `<>` is true of what is not there or is of another kind, as AWS has it.
+    if not present or type(found) is not type(value):
+        # As on AWS, `<>` is true for a missing attribute or one of another type.
         return sign == "<>"
     return bool(_OPERATORS[sign](found, value))
 
 
 def _size(item: Item | None) -> int:
-    """Bytes as DynamoDB counts them, near enough: names and values, numbers at half a byte a digit."""
+    """Return about the bytes that DynamoDB counts: names and values, with half a byte per digit of a number."""
     return 0 if item is None else sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
@@ -356,6 +357,6 @@ def _value_size(value: Any) -> int:
 
 
 def _require(held: bool, rule: str) -> None:
-    """What AWS answers with a ValidationException."""
+    """Raise what stands for a ValidationException of AWS, unless the rule holds."""
     if not held:
         raise ValueError(rule)

@@ -1,4 +1,4 @@
-"""Requests as API Gateway (REST, proxy integration) sends them to a function."""
+"""Requests as API Gateway (REST API, proxy integration) sends them to a function."""
 
 import json
 import re
@@ -11,7 +11,7 @@ CONTEXT = type("Context", (), {"function_name": "test", "aws_request_id": "00000
 
 @dataclass(frozen=True)
 class Answer:
-    """A function's answer as a client would see it."""
+    """The answer of a function as a client sees it."""
 
     status: int
     headers: dict[str, list[str]]
@@ -23,12 +23,12 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The problem's code."""
+        """The code of the problem document."""
         return str(self.json["code"])
 
 
 def principal(user_id: str, role: str = "customer", *, email_verified: bool = True) -> dict[str, str]:
-    """The context that the authorizer puts beside a request."""
+    """Return the context that the authorizer adds to a request."""
     return {
         "user_id": user_id,
         "role": role,
@@ -49,7 +49,7 @@ def event(
     query: Mapping[str, str | list[str]] | None = None,
     path: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A request for `resource` (`/accounts/{account_id}`); a `body` that is not text is sent as JSON."""
+    """Return a request for `resource` (`/accounts/{account_id}`). A `body` that is not text is sent as JSON."""
     concrete = re.sub(r"{(\w+)}", lambda match: (path or {})[match[1]], resource)
     sent = {"Host": "localhost", "User-Agent": "tests", **(headers or {})}
     if body is not None:
@@ -80,7 +80,7 @@ def event(
 
 
 def send(handler: Any, request: dict[str, Any]) -> Answer:
-    """Calls a handler with a request made by `event`."""
+    """Call a handler with a request that `event` returned."""
     response = handler(request, CONTEXT)
     headers = {name.lower(): list(values) for name, values in (response.get("multiValueHeaders") or {}).items()}
     return Answer(response["statusCode"], headers, response.get("body") or "")

@@ -1,10 +1,10 @@
-"""docs/money-paths.md names tests that exist, and leaves out no case of the storm."""
+"""docs/money-paths.md names only tests that exist, and every case of the fault run."""
 
 import re
 
 import pytest
 
-from tests.e2e.storm import CASES, RECOVERY
+from tests.e2e.fault_run import CASES, RECOVERY
 from tests.support.tables import ROOT
 
 PAGE = (ROOT / "docs" / "money-paths.md").read_text()
@@ -17,16 +17,18 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", sorted(name for name in NAMES if name.startswith("test_")))
-def test_the_test_exists(name: str) -> None:
+def test_every_named_test_exists(name: str) -> None:
     assert name in FUNCTIONS
 
 
-def test_the_cases_are_those_of_the_storm() -> None:
-    told = {name for name in NAMES if re.fullmatch(r"(transfer|deposit|register|recovery)(-\w+)+-(before|after)", name)}
-    assert told == {case.id for case in [*CASES, *RECOVERY]}
+def test_the_cases_are_those_of_the_fault_run() -> None:
+    cases = {
+        name for name in NAMES if re.fullmatch(r"(transfer|deposit|register|recovery)(-\w+)+-(before|after)", name)
+    }
+    assert cases == {case.id for case in [*CASES, *RECOVERY]}
 
 
-def test_every_call_has_an_answer_in_every_column() -> None:
+def test_every_row_has_an_answer_in_every_column() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| **")]
     assert len(rows) >= 36
     assert all(

@@ -1,4 +1,4 @@
-"""Every handler is importable from what `sam build` made of it and the layers, and from nothing else."""
+"""Every handler can be imported from the artifact that `sam build` made and the layers, and from nothing else."""
 
 import filecmp
 import json
@@ -8,23 +8,15 @@ import sys
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from localstack.settings import Run
-from tests.support import tables
-from tests.support.tables import ROOT, template
+from emulator.settings import Run
+from tests.support.tables import ROOT, contexts, functions, read
 
-FUNCTIONS = {
-    name: each["Properties"]["Handler"]
-    for name, each in template()["Resources"].items()
-    if each["Type"] == "AWS::Serverless::Function"
-}
-ROOMS = sorted({handler.split(".")[1] for handler in FUNCTIONS.values()})
+FUNCTIONS = {name: each["Handler"] for name, each in functions().items()}
 IMPORTS = """
 import importlib, json, sys
 sys.path[:] = json.loads(sys.argv[1]) + [path for path in sys.path if "site-packages" not in path]
@@ -35,26 +27,30 @@ for handler in json.loads(sys.argv[2]):
 
 
 @cache
-def build() -> tuple[Path, dict[str, Any]]:
-    """The newest build of the runs that there are, and its template."""
+def build() -> dict[str, Path]:
+    """Return the artifact of each function and layer in the newest build of the runs that exist."""
     name = os.environ.get("REMIT_RUN") or "local"
     folders = [Run(each).build_folder for each in ("test" if name == "local" else name, "local")]
-    for folder in folders:
-        if (folder / "template.yaml").exists():
-            return folder, yaml.load((folder / "template.yaml").read_text(), tables._Loader)["Resources"]
-    pytest.fail("nothing is built yet: make e2e builds it")
+    folder = next((each for each in folders if (each / "template.yaml").exists()), None)
+    if not folder:
+        pytest.fail("Nothing is built yet: make e2e builds it")
+    return {
+        name: template.parent / uri
+        for template in (folder / "template.yaml", *folder.glob("*/template.yaml"))
+        for name, each in read(template)["Resources"].items()
+        if (uri := each["Properties"].get("CodeUri") or each["Properties"].get("ContentUri"))
+    }
 
 
-def built(name: str) -> Path:
-    """Where a function's or a layer's artifact is."""
-    folder, resources = build()
-    properties = resources[name]["Properties"]
-    uri: str = properties.get("CodeUri") or properties["ContentUri"]
-    return folder / uri
+def built(context: str) -> list[Path]:
+    """Return the artifacts of a context's functions."""
+    found = [build()[name] for name, handler in FUNCTIONS.items() if handler.split(".")[1] == context]
+    assert found
+    return found
 
 
 def closure(names: set[str]) -> set[str]:
-    """The distributions that are installed with these: what they require, and what that requires."""
+    """Return the distributions that are installed with these: what they require, and what that requires."""
     found: set[str] = set()
     left = {canonicalize_name(name) for name in names}
     while left:
@@ -69,14 +65,14 @@ def closure(names: set[str]) -> set[str]:
 
 
 def declared(folder: str) -> set[str]:
-    """What a room or layer declares beyond its own code. A local build leaves it to the emulator's environment."""
+    """Return what a context or layer declares beyond its own code. A local build leaves it to the emulator."""
     path = ROOT / folder / "requirements.txt"
     lines = path.read_text().splitlines() if path.exists() else []
     return {Requirement(line).name for line in lines if line.strip() and not line.startswith("#")}
 
 
 def dependencies(folder: Path, names: set[str]) -> Path:
-    """A folder with these distributions and what they require, and no other."""
+    """Return a folder with these distributions and what they require, and no other."""
     for name in closure(names):
         for file in distribution(name).files or ():
             top = file.parts[0]
@@ -87,17 +83,17 @@ def dependencies(folder: Path, names: set[str]) -> Path:
 
 
 @pytest.mark.build
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_rooms_handlers_import_from_their_artifact_and_the_layers(room: str, tmp_path: Path) -> None:
-    handlers = [handler for handler in FUNCTIONS.values() if handler.split(".")[1] == room]
-    artifact = built(next(name for name, handler in FUNCTIONS.items() if handler.split(".")[1] == room))
-    # AWS's Python runtimes bring boto3; everything else has to be declared.
-    wanted = {"boto3"} | declared("layers/dependencies") | declared(f"functions/{room}")
-    paths = [artifact, built("CommonLayer") / "python", dependencies(tmp_path, wanted)]
+@pytest.mark.parametrize("context", contexts())
+def test_a_contexts_handlers_import_from_their_artifact_and_the_layers(context: str, tmp_path: Path) -> None:
+    handlers = [handler for handler in FUNCTIONS.values() if handler.split(".")[1] == context]
+    artifact = built(context)[0]
+    # AWS's Python runtimes bring boto3; everything else must be declared.
+    wanted = {"boto3"} | declared("layers/dependencies") | declared(f"functions/{context}")
+    paths = [artifact, build()["CommonLayer"] / "python", dependencies(tmp_path, wanted)]
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", IMPORTS, json.dumps([str(path) for path in paths]), json.dumps(handlers)],
         cwd=artifact,
-        env={"PATH": os.environ["PATH"]},  # nothing is read from the environment while a module is imported
+        env={"PATH": os.environ["PATH"]},  # nothing may read the environment while a module is imported
         capture_output=True,
         text=True,
         check=False,
@@ -106,11 +102,19 @@ def test_a_rooms_handlers_import_from_their_artifact_and_the_layers(room: str, t
 
 
 @pytest.mark.build
-@pytest.mark.parametrize("room", ROOMS)
-def test_the_functions_of_a_room_are_built_alike(room: str) -> None:
-    first, *others = [built(name) for name, handler in FUNCTIONS.items() if handler.split(".")[1] == room]
+@pytest.mark.parametrize("context", contexts())
+def test_the_functions_of_a_context_are_built_alike(context: str) -> None:
+    first, *others = built(context)
     for other in others:
         assert differences(filecmp.dircmp(first, other, ignore=["__pycache__"])) == []
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("context", contexts())
+def test_an_artifact_holds_its_contexts_code_alone(context: str) -> None:
+    (package,) = (built(context)[0] / "functions").iterdir()
+    assert package.name == context
+    assert not [path for path in built(context)[0].rglob("*.yaml") if "functions" in path.parts]
 
 
 def differences(compared: "filecmp.dircmp[str]") -> list[str]:
@@ -120,5 +124,5 @@ def differences(compared: "filecmp.dircmp[str]") -> list[str]:
 
 @pytest.mark.build
 def test_the_common_layer_holds_the_library_where_python_looks() -> None:
-    assert (built("CommonLayer") / "python" / "common" / "__init__.py").exists()
-    assert not (built("CommonLayer") / "python" / "python").exists()
+    assert (build()["CommonLayer"] / "python" / "common" / "__init__.py").exists()
+    assert not (build()["CommonLayer"] / "python" / "python").exists()

@@ -1,4 +1,4 @@
-"""What must not stand in any tracked file: secrets, paths of somebody's machine, the address of a package index."""
+"""No tracked file contains a secret, a path of one machine or the address of a package index."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ def tracked_texts() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("what", PATTERNS)
-def test_the_tree_holds_none_of(what: str) -> None:
+def test_the_tree_contains_none_of(what: str) -> None:
     texts = tracked_texts()
     assert len(texts) > 50
     found = [name for name, text in texts if re.search(PATTERNS[what], text, re.MULTILINE)]
@@ -47,5 +47,5 @@ def test_the_tree_holds_none_of(what: str) -> None:
         ("a package index", "--index" + "-url x"),
     ],
 )
-def test_the_patterns_find_what_they_are_for(what: str, text: str) -> None:
+def test_a_pattern_matches_an_example(what: str, text: str) -> None:
     assert re.search(PATTERNS[what], text)

@@ -1,19 +1,19 @@
-"""GET /v1/accounts/{account_id}/entries: what moved the account's balance, newest first."""
+"""GET /accounts/{account_id}/entries"""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import NoFields
 
-from functions.accounts.bootstrap.journal import service
-from functions.accounts.models.entries import EntriesQuery, Entry
+from functions.accounts.bootstrap import journal
+from functions.accounts.models.entries import EntriesQuery, EntryResource
 
 api = Api()
 
 
 @api.get("/accounts/{account_id}/entries", query=EntriesQuery)
 def list_entries(request: Request[NoFields, EntriesQuery]) -> Reply:
-    """The entries of an account of the caller's, or to an admin of anyone's."""
+    """Return a page of the entries of an account to its owner or an admin."""
     query, caller, cursors = request.query, request.principal, request.cursors
-    page = service().entries(
+    page = journal().entries(
         request.id("account_id"),
         caller.user_id,
         is_admin=caller.is_admin,
@@ -23,7 +23,7 @@ def list_entries(request: Request[NoFields, EntriesQuery]) -> Reply:
         position=cursors.decode(query.cursor),
         limit=query.limit,
     )
-    return Reply.page([Entry.of(line) for line in page.items], cursors.encode(page.next_position))
+    return Reply.page([EntryResource.of(line) for line in page.items], cursors.encode(page.next_position))
 
 
 handler = api.handler

@@ -1,27 +1,30 @@
-"""POST /accounts, GET /accounts"""
+"""POST and GET /accounts"""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import ListQuery, NoFields, Query
 
-from functions.accounts.bootstrap.accounts import service
-from functions.accounts.models.accounts import OpenAccount
+from functions.accounts.bootstrap import accounts
+from functions.accounts.models.accounts import AccountResource, OpenAccount
 
 api = Api()
 
 
 @api.post("/accounts", body=OpenAccount, idempotent=True)
 def open_account(request: Request[OpenAccount, Query]) -> Reply:
-    """Opens an account of the caller's."""
-    opened = service().open(request.principal.user_id, request.body, request.idempotency, request.actor)
-    return Reply.stored(opened.answer, replayed=opened.replayed)
+    """Open an account for the caller."""
+    who, wanted = request.principal, request.body.command()
+    return Reply.keyed(
+        accounts().open(who.user_id, wanted, request.idempotency_key, request.actor, is_admin=who.is_admin)
+    )
 
 
 @api.get("/accounts", query=ListQuery)
 def list_accounts(request: Request[NoFields, ListQuery]) -> Reply:
-    """The caller's accounts."""
-    cursors = request.cursors
-    page = service().page(request.principal.user_id, cursors.decode(request.query.cursor), request.query.limit)
-    return Reply.page(page.items, cursors.encode(page.next_position))
+    """Return a page of the caller's accounts."""
+    who, cursors = request.principal, request.cursors
+    page = accounts().page(who.user_id, cursors.decode(request.query.cursor), request.query.limit)
+    shown = [AccountResource.of(each, is_admin=who.is_admin) for each in page.items]
+    return Reply.page(shown, cursors.encode(page.next_position))
 
 
 handler = api.handler

@@ -1,36 +1,35 @@
-"""POST /cards, GET /cards, DELETE /cards/{card_id}"""
+"""POST and GET /cards, DELETE /cards/{card_id}"""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import ListQuery, NoFields, Query
 
-from functions.accounts.bootstrap.instruments import service
+from functions.accounts.bootstrap import instruments
 from functions.accounts.domain.instruments import Card
-from functions.accounts.models.instruments import LinkCard
+from functions.accounts.models.instruments import CardResource, LinkCard
 
 api = Api()
 
 
 @api.post("/cards", body=LinkCard, idempotent=True)
 def link_card(request: Request[LinkCard, Query]) -> Reply:
-    """Links a card of the caller's."""
-    linked = service().link_card(request.principal.user_id, request.body, request.idempotency)
-    return Reply.stored(linked.answer, replayed=linked.replayed)
+    """Link a card of the caller."""
+    command, key = request.body.command(), request.idempotency_key
+    return Reply.keyed(instruments().link_card(request.principal.user_id, command, key))
 
 
 @api.get("/cards", query=ListQuery)
 def list_cards(request: Request[NoFields, ListQuery]) -> Reply:
-    """The caller's cards."""
-    cursors = request.cursors
-    after = cursors.decode(request.query.cursor)
-    page = service().page(Card, request.principal.user_id, after, request.query.limit)
-    return Reply.page(page.items, cursors.encode(page.next_position))
+    """Return a page of the caller's cards."""
+    query, cursors = request.query, request.cursors
+    page = instruments().page(Card, request.principal.user_id, cursors.decode(query.cursor), query.limit)
+    return Reply.page([CardResource.of(each) for each in page.items], cursors.encode(page.next_position))
 
 
 @api.delete("/cards/{card_id}")
 def unlink_card(request: Request[NoFields, Query]) -> Reply:
-    """Unlinks a card of the caller's."""
-    service().unlink(Card, request.principal.user_id, request.id("card_id"))
-    return Reply(204)
+    """Unlink a card of the caller."""
+    instruments().unlink(Card, request.principal.user_id, request.id("card_id"))
+    return Reply.done()
 
 
 handler = api.handler

@@ -1,11 +1,11 @@
-"""GET /banks, GET /currencies"""
+"""GET /banks and GET /currencies"""
 
 from collections.abc import Mapping
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import NoFields, Resource
-from common.http.lists import take
 from common.iso4217 import CURRENCIES
+from common.paging import take
 
 from functions.accounts.domain.banks import BANKS
 from functions.accounts.models.accounts import CatalogQuery, CurrencyResource
@@ -16,13 +16,13 @@ api = Api()
 
 @api.get("/banks", public=True, query=CatalogQuery)
 def list_banks(request: Request[NoFields, CatalogQuery]) -> Reply:
-    """The banks whose accounts can be linked."""
+    """Return the banks whose accounts can be linked."""
     return _listed(request, {bank.id: BankResource.of(bank) for bank in BANKS.values()})
 
 
 @api.get("/currencies", public=True, query=CatalogQuery)
 def list_currencies(request: Request[NoFields, CatalogQuery]) -> Reply:
-    """The currencies that accounts can be in."""
+    """Return the currencies that accounts can have."""
     return _listed(
         request,
         {code: CurrencyResource(code=code, exponent=digits, name=name) for code, (digits, name) in CURRENCIES.items()},

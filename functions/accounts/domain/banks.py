@@ -1,10 +1,10 @@
-"""The banks whose accounts can be linked: fictional, with stable ids."""
+"""The banks whose accounts can be linked. They are fictional and have stable ids."""
 
 from typing import NamedTuple
 
 
 class Bank(NamedTuple):
-    """A bank of the catalogue; `country` is ISO 3166-1 alpha-2."""
+    """A bank of the catalog. `country` is an ISO 3166-1 alpha-2 code."""
 
     id: str
     name: str
@@ -12,7 +12,7 @@ class Bank(NamedTuple):
 
     @property
     def logo_url(self) -> str:
-        """Where its logo is."""
+        """The URL of the bank's logo."""
         return f"https://assets.remit.example/banks/{self.id}.svg"
 
 

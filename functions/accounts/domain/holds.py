@@ -1,4 +1,4 @@
-"""Holds: money set aside for a transfer, resolved once: settled, released, or lapsed at its own time."""
+"""Holds: money set aside for a transfer. A hold is resolved once: settled, released, or lapsed at its time."""
 
 import zlib
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from common.clock import parse, timestamp
-from common.tasks import HoldOutcome, Reserve, Settle
+from common.contracts.accounts import HoldOutcome, Reserve, Settle
 
 from functions.accounts.domain.ledger import (
-    Booker,
     Head,
     Leg,
+    LegMaker,
     LimitNotice,
     check_amount,
     check_parties,
@@ -29,9 +29,9 @@ HoldStatus = Literal["open", "settled", "released", "lapsed", "declined"]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money set aside for a transfer, and what became of it. A declined one, and one released early, hold nothing.
+    """Money set aside for a transfer, and how it was resolved. A declined or early released hold holds nothing.
 
-    `at` is when it was counted as spent; an open one lapses at `lapse_at`, empty for never.
+    `at` is the time at which the money was counted as spent. An open hold lapses at `lapse_at`, never if it is empty.
     """
 
     transfer_id: str
@@ -48,8 +48,8 @@ class Hold:
     resolved_at: str = ""
 
     @property
-    def answer(self) -> HoldOutcome:
-        """The hold as a caller hears of it."""
+    def reply(self) -> HoldOutcome:
+        """The state of the hold as a caller gets it."""
         match self.status:
             case "open":
                 return HoldOutcome("held", at=self.at, amount=self.amount)
@@ -62,17 +62,17 @@ class Hold:
 
     @property
     def lapse_shard(self) -> str:
-        """The shard of the index in which an open one waits for its time."""
+        """The shard of the index in which an open hold is found when its time has come."""
         return f"{zlib.crc32(self.transfer_id.encode()) % LAPSE_SHARDS:02}"
 
     def is_past(self, now: str) -> bool:
-        """Whether its time is over, so that nothing else can become of it. An open hold's time never changes."""
+        """Whether the hold can only lapse any more. The time of an open hold never changes."""
         return bool(self.lapse_at) and self.lapse_at <= now
 
 
 @dataclass(frozen=True, slots=True)
 class HoldChange:
-    """A hold as it shall be, and what is written with it: its legs, or, with a declined one, at most a notice."""
+    """A hold as it is to be written, and what is written with it: legs, or, if it is declined, a notice or nothing."""
 
     hold: Hold
     legs: tuple[Leg, ...] = ()
@@ -80,16 +80,16 @@ class HoldChange:
 
 
 def check_reserve(request: Reserve) -> None:
-    """Refuses what no caller may ask for. Raises ValueError."""
+    """Raise ValueError if no caller may make this request."""
     check_amount(request.amount)
     if is_system(request.account_id):
-        raise ValueError("a system account holds nothing")
+        raise ValueError("a system account can't have holds")
     if request.lapses_at and timestamp(parse(request.lapses_at)) != request.lapses_at:
-        raise ValueError("a time is in UTC, with milliseconds")
+        raise ValueError("lapses_at must be in UTC, with milliseconds")
 
 
 def plan_reserve(request: Reserve, heads: Mapping[str, Head], now: str) -> HoldChange:
-    """An open hold, or a declined one that holds nothing."""
+    """Return an open hold, or a declined one, which holds nothing."""
     at = line_time(now, heads.values())
     hold = Hold(
         transfer_id=request.transfer_id,
@@ -105,29 +105,29 @@ def plan_reserve(request: Reserve, heads: Mapping[str, Head], now: str) -> HoldC
     if refusal:
         declined = replace(hold, status="declined", code=refusal[1], at=now)
         return HoldChange(declined, notice=limit_notice(refusal[1], request.account_id, request.amount, heads, at))
-    booker = Booker(request.transfer_id, "reserve", request.currency, at, request.description, heads)
-    return HoldChange(hold, (booker.leg(request.account_id, 0, request.amount),))
+    maker = LegMaker(request.transfer_id, "reserve", request.currency, at, request.description, heads)
+    return HoldChange(hold, (maker.leg(request.account_id, 0, request.amount),))
 
 
 def check_settle(request: Settle, hold: Hold) -> None:
-    """Refuses what no caller may ask of an open hold. Raises ValueError."""
+    """Raise ValueError if no caller may settle this open hold in this way."""
     check_amount(_paid(request, hold))
     if _paid(request, hold) > hold.amount:
-        raise ValueError("a hold pays no more than it holds")
+        raise ValueError("a hold can't pay more than it holds")
     check_parties(hold.account_id, request.destination_account_id)
 
 
 def plan_settle(request: Settle, hold: Hold, heads: Mapping[str, Head], now: str) -> HoldChange | str:
-    """An open hold settled, or the code of why its destination can't be paid.
+    """Return an open hold as settled, or the code if its destination can't be paid.
 
-    That the payer's account was frozen since, or its limits lowered, stops nothing: the money was promised before.
+    The payer's status and limits are not checked again: the money was promised when the hold was made.
     """
     amount = _paid(request, hold)
     refusal = receive_refusal(request.destination_account_id, hold.currency, heads)
     if refusal:
         return refusal[1]
     at = line_time(now, heads.values())
-    booker = Booker(hold.transfer_id, "settle", hold.currency, at, hold.description, heads)
+    maker = LegMaker(hold.transfer_id, "settle", hold.currency, at, hold.description, heads)
     settled = replace(
         hold,
         status="settled",
@@ -136,24 +136,24 @@ def plan_settle(request: Settle, hold: Hold, heads: Mapping[str, Head], now: str
         resolved_at=at,
     )
     legs = (
-        booker.leg(hold.account_id, -amount, -hold.amount, counted_at=hold.at),
-        booker.leg(request.destination_account_id, amount),
+        maker.leg(hold.account_id, -amount, -hold.amount, counted_at=hold.at),
+        maker.leg(request.destination_account_id, amount),
     )
     return HoldChange(settled, legs)
 
 
 def plan_release(hold: Hold, heads: Mapping[str, Head], now: str) -> HoldChange:
-    """An open hold given back, because somebody asks or because its time is over."""
+    """Return an open hold as released, or as lapsed if its time has come."""
     lapsed = hold.is_past(now)
     at = line_time(now, heads.values())
     step = "lapse" if lapsed else "release"
-    booker = Booker(hold.transfer_id, step, hold.currency, at, hold.description, heads)
+    maker = LegMaker(hold.transfer_id, step, hold.currency, at, hold.description, heads)
     resolved = replace(hold, status="lapsed" if lapsed else "released", resolved_at=at)
-    return HoldChange(resolved, (booker.leg(hold.account_id, 0, -hold.amount, counted_at=hold.at),))
+    return HoldChange(resolved, (maker.leg(hold.account_id, 0, -hold.amount, counted_at=hold.at),))
 
 
 def plan_early_release(transfer_id: str, now: str) -> HoldChange:
-    """The hold of a transfer that was released before it was made: one that comes late finds it and holds nothing."""
+    """Return the hold of a transfer that is released before it was made. A later reserve finds it and holds nothing."""
     return HoldChange(Hold(transfer_id, "", 0, "", "released", now, resolved_at=now))
 
 

@@ -1,9 +1,9 @@
-"""Cards and bank accounts that users link. Of a number its last four characters and a keyed digest are kept."""
+"""Cards and bank accounts that users link. Of a number, only the last four characters and a keyed digest are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-# Issuer identification numbers, longest first where ranges overlap: lowest and highest prefix of a brand.
+# Ranges of issuer identification numbers: brand, lowest and highest prefix. The narrower of two ranges is first.
 _BRANDS = (
     ("discover", "622126", "622925"),
     ("mastercard", "2221", "2720"),
@@ -38,6 +38,25 @@ _BRAND_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class NewCard:
+    """A request to link a card. The number is never stored."""
+
+    number: str = field(repr=False)
+    exp_month: int
+    exp_year: int
+    holder_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewBankAccount:
+    """A request to link a bank account. The IBAN is never stored."""
+
+    bank_id: str
+    iban: str = field(repr=False)
+    holder_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A linked card."""
 
@@ -49,9 +68,15 @@ class Card:
     holder_name: str
     created_at: str
 
+    @classmethod
+    def new(cls, id: str, wanted: NewCard, at: str) -> "Card":
+        """Return a card linked at `at`."""
+        number = wanted.number
+        return cls(id, brand_of(number), number[-4:], wanted.exp_month, wanted.exp_year, wanted.holder_name, at)
+
     @property
     def display_name(self) -> str:
-        """The card as its owner knows it: `Visa 4242`."""
+        """The name by which its owner knows the card: `Visa 4242`."""
         return f"{_BRAND_NAMES.get(self.brand, 'Card')} {self.last4}"
 
 
@@ -65,20 +90,25 @@ class BankAccount:
     holder_name: str
     created_at: str
 
+    @classmethod
+    def new(cls, id: str, wanted: NewBankAccount, at: str) -> "BankAccount":
+        """Return a bank account linked at `at`."""
+        return cls(id, wanted.bank_id, wanted.iban[-4:], wanted.holder_name, at)
+
 
 Instrument = Card | BankAccount
 Kind = type[Card] | type[BankAccount]
 
 
 def is_card_number(number: str) -> bool:
-    """Whether `number` is 13 to 19 digits whose check digit is right (ISO/IEC 7812, Luhn)."""
+    """Return whether `number` has 13 to 19 digits and a correct check digit (ISO/IEC 7812, Luhn)."""
     from stdnum import luhn
 
     return 13 <= len(number) <= 19 and number.isascii() and number.isdigit() and luhn.is_valid(number)
 
 
 def brand_of(number: str) -> str:
-    """The brand of a card by its issuer identification number; `unknown` for any other."""
+    """Return the brand of a card number, `unknown` if no range matches."""
     for brand, low, high in _BRANDS:
         if low <= number[: len(low)] <= high:
             return brand
@@ -86,15 +116,15 @@ def brand_of(number: str) -> str:
 
 
 def has_expired(exp_month: int, exp_year: int, now: datetime) -> bool:
-    """Whether the month a card is good through is over, in UTC."""
+    """Return whether the last month of a card is over, in UTC."""
     return (exp_year, exp_month) < (now.year, now.month)
 
 
 def canonical_iban(text: str) -> str | None:
-    """An IBAN without spaces and in capitals, or None where check digits, country or length are wrong (ISO 13616)."""
+    """Return an IBAN without spaces and in capitals, None if check digits, country or length are wrong (ISO 13616)."""
     from stdnum import iban
 
     number = text.replace(" ", "").upper()
-    # National check digits within the number are the bank's business.
+    # National check digits within the number are left to the bank.
     good = number.isascii() and number.isalnum() and iban.is_valid(number, check_country=False)
     return number if good else None

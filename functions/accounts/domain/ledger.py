@@ -1,4 +1,4 @@
-"""The ledger's rules: what a step does to its accounts, decided from the accounts as they were read.
+"""The ledger: accounts as they stand, journal lines, and the legs by which a step changes its accounts.
 
 Amounts are integers in minor units. Times are text as `common.clock.timestamp` writes it.
 """
@@ -9,24 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from common import clock, ids
-from common.events import Event, Type
+from common.contracts.events import Event, EventType
 from common.money import MAX_AMOUNT
-from common.tasks import Post, PostOutcome, Refuse
 
 from functions.accounts.domain.limits import Spending
 
-INBOX_SHARDS = 32
-_OTHER_STEPS = frozenset({"hold", "reserve", "settle", "release", "lapse", "credit_limit"})
-
-Outcome = Literal["posted", "declined", "failed"]
+PENDING_SHARDS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An account's balances as they stand. `line_at` is the time of its last line, empty where it has none.
+    """An account's balances as they stand. `line_at` is the time of its last line, empty if it has none.
 
-    `changes` counts what was told of the account without a journal line; a `low_balance_alert` of None is none. A `hot`
-    account's credits go to its inbox, and may wait there a while after it was hot: it still `has_inbox`.
+    `changes` counts the events of the account that came without a journal line. If `low_balance_alert` is None, there
+    is no alert. Credits of a `hot` account are pending until they are folded. An account that is no longer hot may
+    still have some, so `may_have_pending` stays true.
     """
 
     account_id: str
@@ -43,17 +40,17 @@ class Head:
     low_balance_alert: int | None = None
     spending: Spending = field(default_factory=Spending)
     hot: bool = False
-    has_inbox: bool = False
+    may_have_pending: bool = False
 
     @property
     def sequence(self) -> int:
-        """The number of the account's last event: ascending, whether a line was written with it or not."""
+        """The number of the account's last event. It ascends, whether or not a line was written with the event."""
         return self.version + self.changes
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A journal line: what a step changed in an account, and the balances and credit limit after it."""
+class JournalLine:
+    """What a step changed in an account, and the balances and credit limit after it."""
 
     account_id: str
     version: int
@@ -71,31 +68,31 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
-    """A leg on an ordinary account: it holds only while the account still stands at `head`."""
+class BookedLeg:
+    """A leg that is written to the journal with its step. Its write fails if the account is no longer as in `head`."""
 
     head: Head
-    line: Line
+    line: JournalLine
     spending: Spending
 
     @property
     def account_id(self) -> str:
-        """Whose leg this is."""
+        """The account of this leg."""
         return self.head.account_id
 
     @property
     def change(self) -> int:
-        """What it does to the posted balance."""
+        """The change of the posted balance."""
         return self.line.posted_change
 
     @property
     def available_change(self) -> int:
-        """What it does to the available balance."""
+        """The change of the available balance."""
         return self.line.posted_change - self.line.held_change
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """That it took the available balance below what the owner wants to know of; not that it stayed there."""
+        """The `balance.low` event, if this leg takes the available balance below the owner's threshold."""
         head, line = self.head, self.line
         available = head.available + self.available_change
         threshold = head.low_balance_alert
@@ -106,8 +103,11 @@ class Booking:
 
 
 @dataclass(frozen=True, slots=True)
-class InboxEntry:
-    """A leg on a system account, or a credit of a hot one: appended to its inbox, folded into a page later."""
+class PendingLeg:
+    """A leg that is stored as a pending credit and folded into the journal later.
+
+    The credits of a hot account are pending, and every leg of a system account is, its debits too.
+    """
 
     account_id: str
     transfer_id: str
@@ -119,18 +119,18 @@ class InboxEntry:
 
     @property
     def shard(self) -> int:
-        """The shard of the inbox that this entry goes to."""
-        return zlib.crc32(f"{self.transfer_id}#{self.step}".encode()) % INBOX_SHARDS
+        """The shard in which this leg is stored."""
+        return zlib.crc32(f"{self.transfer_id}#{self.step}".encode()) % PENDING_SHARDS
 
 
-Leg = Booking | InboxEntry
+Leg = BookedLeg | PendingLeg
 
 
 @dataclass(frozen=True, slots=True)
 class LimitNotice:
-    """That the owner is told of limits which a decline met for the first time in their periods.
+    """A notice that a payment was declined by a limit; sent once per limit and period.
 
-    It is written with the decline, and holds only while the account still stands at `head`.
+    It is written with the decline. Its write fails if the account is no longer as in `head`.
     """
 
     head: Head
@@ -139,80 +139,7 @@ class LimitNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
-    """What became of a step, for good. `legs` are account ids and their changes, which sum to zero."""
-
-    transfer_id: str
-    step: str
-    outcome: Outcome
-    code: str
-    at: str
-    currency: str = ""
-    legs: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def answer(self) -> PostOutcome:
-        """The marker as the step's caller hears of it."""
-        return PostOutcome(self.outcome, self.code, self.at)
-
-
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """A marker and what is written with it: its legs, or, with a refusal, at most a notice."""
-
-    marker: Marker
-    legs: tuple[Leg, ...] = ()
-    notice: LimitNotice | None = None
-
-
-def is_system(account_id: str) -> bool:
-    """Whether this is one of the platform's own accounts (`rail:sandbox:USD`)."""
-    return ":" in account_id
-
-
-def system_currency(account_id: str) -> str:
-    """The currency that a system account's id names."""
-    return account_id.rpartition(":")[2]
-
-
-def check_post(request: Post) -> None:
-    """Refuses what no caller may ask for. Raises ValueError."""
-    check_amount(request.amount)
-    check_parties(request.source_account_id, request.destination_account_id)
-    check_step(request.step)
-
-
-def check_step(step: str) -> None:
-    """Refuses a step's name that holds or credit limits use. Raises ValueError."""
-    if not step or step in _OTHER_STEPS:
-        raise ValueError(f"not a posting's step: {step!r}")
-
-
-def plan_post(request: Post, heads: Mapping[str, Head], now: str) -> Posting:
-    """A posting with its two legs, or its refusal, from the ordinary accounts among its parties."""
-    source, destination = request.source_account_id, request.destination_account_id
-    at = line_time(now, heads.values())
-    refusal = (
-        spend_refusal(source, request.amount, request.currency, heads, at)
-        or receive_refusal(destination, request.currency, heads)
-    )  # fmt: skip
-    if refusal:
-        outcome, code = refusal
-        marker = Marker(request.transfer_id, request.step, outcome, code, now, request.currency)
-        return Posting(marker, notice=limit_notice(code, source, request.amount, heads, at))
-    booker = Booker(request.transfer_id, request.step, request.currency, at, request.description, heads)
-    legs = (booker.leg(source, -request.amount), booker.leg(destination, request.amount))
-    changes = tuple((leg.account_id, leg.change) for leg in legs)
-    return Posting(Marker(request.transfer_id, request.step, "posted", "", at, request.currency, changes), legs)
-
-
-def plan_refuse(request: Refuse, now: str) -> Posting:
-    """The refusal of a step, whatever its accounts are."""
-    return Posting(Marker(request.transfer_id, request.step, request.outcome, request.code, now))
-
-
-@dataclass(frozen=True, slots=True)
-class Booker:
+class LegMaker:
     """Makes the legs of one step."""
 
     transfer_id: str
@@ -223,16 +150,16 @@ class Booker:
     heads: Mapping[str, Head]
 
     def leg(self, account_id: str, posted: int, held: int = 0, *, counted_at: str = "") -> Leg:
-        """The leg that changes an account's posted and held balances by so much.
+        """Return the leg that changes an account's posted and held balances by these amounts.
 
-        `counted_at` is when what it gives back was counted as spent.
+        `counted_at` is the time at which the money that a hold gives back was counted as spent.
         """
         if is_system(account_id) or (posted > 0 and self.heads[account_id].hot):
-            return InboxEntry(
+            return PendingLeg(
                 account_id, self.transfer_id, self.step, posted, self.currency, self.at, self.description
             )  # fmt: skip
         head = self.heads[account_id]
-        line = Line(
+        line = JournalLine(
             account_id=account_id,
             version=head.version + 1,
             at=self.at,
@@ -253,15 +180,25 @@ class Booker:
             spending = spending.spent(-freed, self.at)
         elif counted_at:
             spending = spending.given_back(freed, counted_at, self.at)
-        return Booking(head, line, spending)
+        return BookedLeg(head, line, spending)
+
+
+def is_system(account_id: str) -> bool:
+    """Whether this is one of the platform's own accounts (`rail:sandbox:USD`)."""
+    return ":" in account_id
+
+
+def system_currency(account_id: str) -> str:
+    """Return the currency that a system account's id names."""
+    return account_id.rpartition(":")[2]
 
 
 def spend_refusal(
     account_id: str, amount: int, currency: str, heads: Mapping[str, Head], at: str
-) -> tuple[Outcome, str] | None:
-    """Why an account can't pay at a moment: outcome and code, None where it can.
+) -> tuple[Literal["declined", "failed"], str] | None:
+    """Return outcome and code if an account can't pay this amount at this time, else None.
 
-    Limits come last: what could not be paid anyway uses up no notice of a limit.
+    Limits are checked last, so that a payment that would be declined anyway uses up no notice of a limit.
     """
     if is_system(account_id):
         return None if system_currency(account_id) == currency else ("failed", "currency_mismatch")
@@ -279,29 +216,8 @@ def spend_refusal(
     return None
 
 
-def limit_notice(code: str, account_id: str, amount: int, heads: Mapping[str, Head], at: str) -> LimitNotice | None:
-    """What the owner is told of a refusal: each limit that it met, the first time in its period."""
-    if code != "limit_exceeded":
-        return None
-    head = heads[account_id]
-    met = [(name, each) for name, each in head.spending.exceeded(amount, at) if each.told != each.period]
-    if not met:
-        return None
-    events = tuple(
-        _event(
-            "limit.exceeded",
-            head,
-            head.sequence + number,
-            at,
-            {"period": name, "limit": each.limit, "spent": each.spent, "amount": amount},
-        )
-        for number, (name, each) in enumerate(met, 1)
-    )
-    return LimitNotice(head, head.spending.rolled(at).told(*(name for name, _ in met)), events)
-
-
-def receive_refusal(account_id: str, currency: str, heads: Mapping[str, Head]) -> tuple[Outcome, str] | None:
-    """Why an account can't be paid: outcome and code, None where it can."""
+def receive_refusal(account_id: str, currency: str, heads: Mapping[str, Head]) -> tuple[Literal["failed"], str] | None:
+    """Return outcome and code if an account can't be paid, else None."""
     if is_system(account_id):
         return None if system_currency(account_id) == currency else ("failed", "currency_mismatch")
     head = heads.get(account_id)
@@ -312,23 +228,44 @@ def receive_refusal(account_id: str, currency: str, heads: Mapping[str, Head]) -
     return None
 
 
+def limit_notice(code: str, account_id: str, amount: int, heads: Mapping[str, Head], at: str) -> LimitNotice | None:
+    """Return the notice of a decline: one event for each exceeded limit that had no event in its period yet."""
+    if code != "limit_exceeded":
+        return None
+    head = heads[account_id]
+    new = [(name, each) for name, each in head.spending.exceeded(amount, at) if each.notified != each.period]
+    if not new:
+        return None
+    events = tuple(
+        _event(
+            "limit.exceeded",
+            head,
+            head.sequence + number,
+            at,
+            {"period": name, "limit": each.limit, "spent": each.spent, "amount": amount},
+        )
+        for number, (name, each) in enumerate(new, 1)
+    )
+    return LimitNotice(head, head.spending.rolled(at).notified(*(name for name, _ in new)), events)
+
+
 def line_time(now: str, heads: Iterable[Head]) -> str:
-    """The time of a step's lines: never before a line that its accounts have already."""
+    """Return the time of a step's lines: `now`, or the last line of its accounts if that is later."""
     return max([now, *(head.line_at for head in heads)])
 
 
 def check_amount(amount: int) -> None:
-    """Refuses what is no amount. Raises ValueError."""
+    """Raise ValueError unless this is a positive amount within the limits of the platform."""
     if type(amount) is not int or not 0 < amount <= MAX_AMOUNT:
-        raise ValueError("an amount is a positive integer")
+        raise ValueError("an amount must be a positive integer")
 
 
 def check_parties(source: str, destination: str) -> None:
-    """Refuses to move money from an account to itself. Raises ValueError."""
+    """Raise ValueError if source and destination are the same account."""
     if source == destination:
         raise ValueError("source and destination are one account")
 
 
-def _event(type: Type, head: Head, sequence: int, at: str, data: Mapping[str, Any]) -> Event:
+def _event(type: EventType, head: Head, sequence: int, at: str, data: Mapping[str, Any]) -> Event:
     about = {"account_id": head.account_id, "owner_id": head.owner_id, "currency": head.currency}
     return Event.new(type, head.account_id, sequence, clock.parse(at), {**about, **data})

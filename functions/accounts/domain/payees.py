@@ -1,8 +1,8 @@
-"""The payee directory: who can be paid, by user id and by verified email and phone; a projection of `user.*`.
+"""Payees: who can be paid, by user id and by verified email and phone; a projection of `user.*` events.
 
-Each user has one entry under the id and a copy of it under every alias that is theirs. Events come in any order and
-more than once; the sequence of a user orders what is heard of them, and the time of a claim decides between two users
-who claim one alias: an alias is verified by one user at a time, so that the later claim is the true one.
+Each user has one entry under the user id and a copy of it under every alias of theirs. Events arrive in any order and
+more than once. The user's sequence orders the changes of one user. If two users claim the same alias, the later claim
+wins, because only one user at a time can have an alias verified.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Payee:
-    """A user as of their change number `sequence`, known to be so at `at`; an email or phone only where verified."""
+    """A user after their change number `sequence`, as known at `at`. An email or phone is kept only if verified."""
 
     user_id: str
     sequence: int
@@ -25,7 +25,7 @@ class Payee:
 
     @classmethod
     def of(cls, user: Mapping[str, Any], sequence: int, at: str) -> "Payee":
-        """The payee that a user's event, or the auth room's answer, describes. Of a deleted user nothing is kept."""
+        """Return the payee of a user, from an event or from `auth-find-user`. Of a deleted user nothing is kept."""
         if user["status"] == "deleted":
             return cls(user["user_id"], sequence, "deleted", "", "", None, None, at)
         return cls(
@@ -41,12 +41,12 @@ class Payee:
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """What this user can be addressed by, apart from the id."""
+        """The email and phone by which the user can be addressed."""
         return tuple(alias for alias in (self.email, self.phone) if alias)
 
     @property
     def is_payable(self) -> bool:
-        """Whether this user may be sent money."""
+        """Whether the user may receive money."""
         return self.status == "active"
 
     @property
@@ -56,36 +56,36 @@ class Payee:
 
     @property
     def masked_name(self) -> str:
-        """The name for somebody who has only guessed an alias, its length included: `A** L.`"""
+        """The name shown to a caller who knows only an alias: `A** L.`, whatever its length."""
         return f"{self.first_name[:1]}** {self.last_name[:1]}."
 
 
 Entries = Mapping[str, Payee]
-"""Entries of the directory by user id or alias."""
+"""Entries by user id or alias."""
 
 
-def revise(payee: Payee, listed: Entries) -> dict[str, Payee | None]:
-    """How the directory changes when `payee` is heard of: entries to write, None for one to remove.
+def changes_of(payee: Payee, entries: Entries) -> dict[str, Payee | None]:
+    """Return how the entries change if `payee` is the latest known state of a user; None deletes an entry.
 
-    `listed` are the present entries of the user, of the user's aliases before and of those in `payee`. What is older
-    than the directory, or known to it, changes nothing.
+    `entries` are the present entries of the user, of their former aliases and of the aliases in `payee`. A state that
+    is older than the entries, or the same, changes nothing.
     """
-    known = listed.get(payee.user_id)
+    known = entries.get(payee.user_id)
     if known and known.sequence > payee.sequence:
         return {}
     changes: dict[str, Payee | None] = {}
     if known is None or known.sequence < payee.sequence:
         changes[payee.user_id] = payee
         for alias in known.aliases if known else ():
-            if alias in listed and listed[alias].user_id == payee.user_id:
+            if alias in entries and entries[alias].user_id == payee.user_id:
                 changes[alias] = None
     for alias in payee.aliases:
-        if alias not in listed or _yields(listed[alias], payee):
+        if alias not in entries or _is_superseded(entries[alias], payee):
             changes[alias] = payee
     return changes
 
 
-def _yields(entry: Payee, payee: Payee) -> bool:
+def _is_superseded(entry: Payee, payee: Payee) -> bool:
     if entry.user_id == payee.user_id:
         return entry.sequence < payee.sequence
     return (entry.at, entry.user_id) < (payee.at, payee.user_id)

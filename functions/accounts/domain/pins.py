@@ -1,13 +1,13 @@
-"""An account's PIN: six digits that its owner gives with every debit."""
+"""The PIN of an account: six digits that its owner sends with every debit."""
 
 from dataclasses import dataclass, replace
 
-TRIES = 5
+MAX_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A PIN as it is kept. `tries` are the wrong ones in a row; `version` counts how often it was set."""
+    """A stored PIN. `tries` counts the wrong ones in a row; `version` counts how often the PIN was set."""
 
     digest: str
     tries: int = 0
@@ -15,13 +15,13 @@ class Pin:
 
     @property
     def is_locked(self) -> bool:
-        """Whether not even the right PIN helps any more."""
-        return self.tries >= TRIES
+        """Whether even the right PIN is refused."""
+        return self.tries >= MAX_TRIES
 
-    def missed(self) -> "Pin":
-        """After one more wrong try."""
+    def failed(self) -> "Pin":
+        """Return the PIN after one more wrong try."""
         return replace(self, tries=self.tries + 1)
 
     def replaced(self, digest: str) -> "Pin":
-        """After it was set anew, which unlocks it."""
+        """Return the PIN after it was set again, which unlocks it."""
         return Pin(digest, version=self.version + 1)

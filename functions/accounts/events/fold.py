@@ -1,15 +1,15 @@
-"""Folds the inboxes that the table's stream says were written to into pages of their accounts."""
+"""The table's stream of new pending credits: folds them into the journals of their accounts."""
 
 from collections import defaultdict
 from typing import Any
 
 from common.observability import logger
 
-from functions.accounts.bootstrap.folding import service
+from functions.accounts.bootstrap import folding
 
 
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One fold an account, however many of its records the batch brings; answers which records have to come again."""
+    """Fold each account of the batch once. Returns the records of those that failed, which are delivered again."""
     shards: dict[str, set[int]] = defaultdict(set)
     records: dict[str, list[str]] = defaultdict(list)
     for record in batch["Records"]:
@@ -20,9 +20,9 @@ def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
     log = logger()
     for account_id, written in shards.items():
         try:
-            service().fold(account_id, sorted(written))
+            folding().fold(account_id, sorted(written))
         except Exception:
             log.exception("fold failed", extra={"account_id": account_id})
             failed += records[account_id]
-    log.info("folded", extra={"records": len(batch["Records"]), "failed": len(failed)})
+    log.info("pending credits folded", extra={"records": len(batch["Records"]), "failed": len(failed)})
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}

@@ -1,21 +1,21 @@
-"""Every minute: holds whose time is over are given back."""
+"""The schedule of every minute: releases the holds that have lapsed."""
 
 from typing import Any
 
 from common.observability import logger
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap import ledger
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
-    """Lapses one bounded lot, each hold on its own; what is left, or failed, is found in the next minute too."""
+    """Lapse one batch, each hold by itself. What is left or failed is picked up in the next minute."""
     log = logger()
     lapsed, failed = [], []
-    for transfer_id in service().lapsing():
+    for transfer_id in ledger().lapsing():
         try:
-            if service().lapse(transfer_id).outcome == "lapsed":
+            if ledger().lapse(transfer_id).outcome == "lapsed":
                 lapsed.append(transfer_id)
         except Exception:
             log.exception("lapse failed", extra={"transfer_id": transfer_id})
             failed.append(transfer_id)
-    log.info("lapsed", extra={"lapsed": lapsed, "failed": failed})
+    log.info("holds lapsed", extra={"lapsed": lapsed, "failed": failed})

@@ -1,55 +1,55 @@
-"""Accounts on the wire."""
+"""Accounts and currencies as requests and responses."""
 
+from dataclasses import asdict
 from typing import Literal
 
 from common.http.fields import Amount, Body, Currency, Cursor, Limit, Name, Query, Resource
+from common.idempotency import Answer, render
 from common.money import MAX_AMOUNT
 from pydantic import Field
 
-from functions.accounts.domain.accounts import Account, AccountStatus, AccountType
+from functions.accounts.domain.accounts import AccountPatch, AccountStatus, AccountType, AccountView, NewAccount
 
 
 class OpenAccount(Body):
-    """POST /accounts."""
+    """The body of POST /accounts."""
 
     currency: Currency
     name: Name | None = None
     type: AccountType = "debit"
 
+    def command(self) -> NewAccount:
+        """Return the account to open."""
+        return NewAccount(self.currency, self.type, self.name)
+
 
 class PatchAccount(Body):
-    """PATCH /accounts/{account_id}: what is left out stays; a `low_balance_alert` of None is none."""
+    """The body of PATCH /accounts/{account_id}. Only fields that were sent change anything.
+
+    A `low_balance_alert` of null removes the alert.
+    """
 
     name: Name = ""
     default: Literal[True] = True
     low_balance_alert: Amount | None = None
     status: Literal["active", "frozen"] = "active"
     credit_limit: int = Field(0, ge=0, le=MAX_AMOUNT)
-    sharded_credits: bool = False
+    hot: bool = False
 
-    @property
-    def by_owner(self) -> frozenset[str]:
-        """What was sent that the owner decides."""
-        return frozenset(self.model_fields_set - _ADMINS)
-
-    @property
-    def by_admin(self) -> frozenset[str]:
-        """What was sent that an admin decides."""
-        return frozenset(self.model_fields_set & _ADMINS)
-
-
-_ADMINS = {"status", "credit_limit", "sharded_credits"}
+    def command(self) -> AccountPatch:
+        """Return the changes that were sent."""
+        return AccountPatch(self.model_dump(exclude_unset=True))
 
 
 class CatalogQuery(Query):
-    """GET /banks, GET /currencies: a catalogue comes whole unless a page of it is asked for."""
+    """The query of GET /banks and GET /currencies. Without a limit, the whole catalog is returned."""
 
     limit: Limit | None = None
     cursor: Cursor | None = None
 
 
 class AccountResource(Resource):
-    """An account."""
+    """An account. `default` says that it is its owner's default of the currency."""
 
     id: str
     owner_id: str
@@ -65,29 +65,28 @@ class AccountResource(Resource):
     pin_set: bool
     created_at: str
 
-    @classmethod
-    def of(cls, account: Account, *, default: bool) -> "AccountResource":
-        """The account as a client sees it; `default` says that it is its owner's default of the currency."""
-        return cls(
-            id=account.id,
-            owner_id=account.owner_id,
-            name=account.name,
-            type=account.type,
-            currency=account.currency,
-            status=account.status,
-            default=default,
-            posted=account.posted,
-            held=account.held,
-            available=account.available,
-            credit_limit=account.credit_limit,
-            pin_set=account.pin_set,
-            created_at=account.created_at,
-        )
+    @staticmethod
+    def of(view: AccountView, *, is_admin: bool) -> "AccountResource":
+        """Return an account as its owner or an admin sees it."""
+        kind = AdminAccountResource if is_admin else AccountResource
+        return kind(**asdict(view.account), default=view.is_default)
+
+
+class AdminAccountResource(AccountResource):
+    """An account as admins see it. `hot` says that credits are sharded."""
+
+    hot: bool
 
 
 class CurrencyResource(Resource):
-    """A currency; `exponent` is its number of minor digits."""
+    """A currency. `exponent` is its number of minor digits."""
 
     code: str
     exponent: int
     name: str
+
+
+def opened(view: AccountView, is_admin: bool) -> Answer:
+    """Return the answer to POST /accounts."""
+    body = render(AccountResource.of(view, is_admin=is_admin))
+    return Answer(201, body, location=f"/v1/accounts/{view.account.id}")

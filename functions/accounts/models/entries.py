@@ -1,15 +1,16 @@
-"""Shapes of an account's entries."""
+"""The wire format of an account's entries and balance."""
 
 from typing import Literal
 
 from common.http.fields import ListQuery, Query, Resource, Timestamp
 from pydantic import Field
 
-from functions.accounts.domain.ledger import Line
+from functions.accounts.domain.journal import Balance
+from functions.accounts.domain.ledger import JournalLine
 
 
 class EntriesQuery(ListQuery):
-    """Which entries: `from` is inclusive, `to` exclusive."""
+    """The query of a list of entries: `from` is inclusive, `to` exclusive."""
 
     since: Timestamp | None = Field(default=None, alias="from")
     until: Timestamp | None = Field(default=None, alias="to")
@@ -17,13 +18,28 @@ class EntriesQuery(ListQuery):
 
 
 class BalanceQuery(Query):
-    """Which moment; none is now."""
+    """The query of a balance: as of `at`, or now."""
 
     at: Timestamp | None = None
 
 
-class Entry(Resource):
-    """What a transfer changed in an account, in minor units; `version` counts the account's journal lines."""
+class BalanceResource(Resource):
+    """An account's balance at a time, in minor units."""
+
+    posted: int
+    held: int
+    available: int
+    currency: str
+    at: str
+
+    @classmethod
+    def of(cls, balance: Balance) -> "BalanceResource":
+        """Return the resource of a balance."""
+        return cls.model_validate(balance, from_attributes=True)
+
+
+class EntryResource(Resource):
+    """What a transfer changed in an account, in minor units. `version` counts the account's journal lines."""
 
     id: str
     version: int
@@ -36,8 +52,8 @@ class Entry(Resource):
     created_at: str
 
     @classmethod
-    def of(cls, line: Line) -> "Entry":
-        """A journal line as an entry."""
+    def of(cls, line: JournalLine) -> "EntryResource":
+        """Return the resource of a journal line."""
         return cls(
             id=line.entry_id,
             version=line.version,

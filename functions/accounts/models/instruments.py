@@ -1,12 +1,22 @@
-"""Banks, cards and bank accounts on the wire. Numbers come in and never go out."""
+"""Banks, cards and bank accounts as requests and responses. No response has a whole number."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from common.http.fields import Body, Name, Resource
+from common.idempotency import Answer, render
 from pydantic import AfterValidator, Field, StringConstraints
 
 from functions.accounts.domain.banks import BANKS, Bank
-from functions.accounts.domain.instruments import BankAccount, Card, canonical_iban, is_card_number
+from functions.accounts.domain.instruments import (
+    BankAccount,
+    Card,
+    Instrument,
+    NewBankAccount,
+    NewCard,
+    canonical_iban,
+    is_card_number,
+)
 
 
 def _card_number(number: str) -> str:
@@ -29,7 +39,7 @@ def _bank_id(bank_id: str) -> str:
 
 
 class LinkCard(Body):
-    """POST /cards."""
+    """The body of POST /cards."""
 
     number: Annotated[str, StringConstraints(max_length=19), AfterValidator(_card_number)] = Field(repr=False)
     holder_name: Name
@@ -37,13 +47,21 @@ class LinkCard(Body):
     exp_year: int = Field(ge=2000, le=2099)
     cvv: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,4}$")] = Field(repr=False)
 
+    def command(self) -> NewCard:
+        """Return the card to link, without the cvv."""
+        return NewCard(self.number, self.exp_month, self.exp_year, self.holder_name)
+
 
 class LinkBankAccount(Body):
-    """POST /bank-accounts."""
+    """The body of POST /bank-accounts."""
 
     bank_id: Annotated[str, AfterValidator(_bank_id)]
     iban: Annotated[str, StringConstraints(max_length=64), AfterValidator(_iban)] = Field(repr=False)
     holder_name: Name
+
+    def command(self) -> NewBankAccount:
+        """Return the bank account to link."""
+        return NewBankAccount(self.bank_id, self.iban, self.holder_name)
 
 
 class CardResource(Resource):
@@ -58,19 +76,12 @@ class CardResource(Resource):
 
     @classmethod
     def of(cls, card: Card) -> "CardResource":
-        """The card as its owner sees it."""
-        return cls(
-            id=card.id,
-            brand=card.brand,
-            last4=card.last4,
-            exp_month=card.exp_month,
-            exp_year=card.exp_year,
-            holder_name=card.holder_name,
-        )
+        """Return a card as its owner sees it."""
+        return cls(**asdict(card))
 
 
 class BankResource(Resource):
-    """A bank of the catalogue."""
+    """A bank of the catalog."""
 
     id: str
     name: str
@@ -79,8 +90,8 @@ class BankResource(Resource):
 
     @classmethod
     def of(cls, bank: Bank) -> "BankResource":
-        """The bank as a client sees it."""
-        return cls(id=bank.id, name=bank.name, country=bank.country, logo_url=bank.logo_url)
+        """Return a bank as clients see it."""
+        return cls(**bank._asdict(), logo_url=bank.logo_url)
 
 
 class BankAccountResource(Resource):
@@ -93,10 +104,13 @@ class BankAccountResource(Resource):
 
     @classmethod
     def of(cls, account: BankAccount) -> "BankAccountResource":
-        """The bank account as its owner sees it."""
-        return cls(
-            id=account.id,
-            bank=BankResource.of(BANKS[account.bank_id]),
-            iban_last4=account.iban_last4,
-            holder_name=account.holder_name,
-        )
+        """Return a bank account as its owner sees it."""
+        return cls(**asdict(account), bank=BankResource.of(BANKS[account.bank_id]))
+
+
+def linked(instrument: Instrument) -> Answer:
+    """Return the answer to POST /cards or POST /bank-accounts."""
+    if isinstance(instrument, Card):
+        return Answer(201, render(CardResource.of(instrument)), location=f"/v1/cards/{instrument.id}")
+    body = render(BankAccountResource.of(instrument))
+    return Answer(201, body, location=f"/v1/bank-accounts/{instrument.id}")

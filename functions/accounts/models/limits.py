@@ -1,12 +1,12 @@
-"""Spending limits on the wire."""
+"""Spending limits as requests and responses."""
 
 from common.http.fields import Amount, Body, Pin, Resource
 
-from functions.accounts.domain.limits import Allowance, Spending, day_ends, week_ends
+from functions.accounts.domain.limits import Allowance, CurrentSpending, day_ends, week_ends
 
 
 class SetLimits(Body):
-    """PUT /accounts/{account_id}/limits: both limits as they shall be; None, or left out, for none."""
+    """The body of PUT /accounts/{account_id}/limits. A limit that is null or left out is removed."""
 
     daily: Amount | None = None
     weekly: Amount | None = None
@@ -14,7 +14,7 @@ class SetLimits(Body):
 
 
 class LimitResource(Resource):
-    """A limit, what is spent of it, and when its day or week is over. `spent` may exceed a limit set since."""
+    """A limit, what was spent of it, and when its day or week ends. `spent` may exceed a limit that was lowered."""
 
     limit: int
     spent: int
@@ -22,24 +22,24 @@ class LimitResource(Resource):
 
     @classmethod
     def of(cls, allowance: Allowance, resets_at: str) -> "LimitResource | None":
-        """A limit as a client sees it; None where there is none."""
+        """Return a limit as its owner sees it, None if there is none."""
         if allowance.limit is None:
             return None
         return cls(limit=allowance.limit, spent=allowance.spent, resets_at=resets_at)
 
 
 class LimitsResource(Resource):
-    """Both limits of an account: that of the UTC day, that of the ISO week."""
+    """The limits of an account: of the UTC day, and of the ISO week."""
 
     currency: str
     daily: LimitResource | None
     weekly: LimitResource | None
 
     @classmethod
-    def of(cls, currency: str, spending: Spending, at: str) -> "LimitsResource":
-        """The limits as a client sees them at a moment."""
+    def of(cls, current: CurrentSpending) -> "LimitsResource":
+        """Return both limits as their owner sees them."""
         return cls(
-            currency=currency,
-            daily=LimitResource.of(spending.daily, day_ends(at)),
-            weekly=LimitResource.of(spending.weekly, week_ends(at)),
+            currency=current.currency,
+            daily=LimitResource.of(current.spending.daily, day_ends(current.at)),
+            weekly=LimitResource.of(current.spending.weekly, week_ends(current.at)),
         )

@@ -1,4 +1,4 @@
-"""Payees on the wire."""
+"""Payees as requests and responses."""
 
 from typing import Annotated
 
@@ -15,33 +15,33 @@ def _alias(text: str) -> str:
     try:
         return (_EMAIL if "@" in text else _PHONE).validate_python(text)
     except ValidationError:
-        # Its text quotes what was sent.
+        # The original message quotes the input.
         raise ValueError("must be an email address or an E.164 phone number") from None
 
 
 class PayeeQuery(Query):
-    """GET /payees."""
+    """The query of GET /payees."""
 
     alias: Annotated[str, StringConstraints(max_length=512), AfterValidator(_alias)]
 
     @property
     def email(self) -> str | None:
-        """The alias, where it is an email address."""
+        """The alias if it is an email address."""
         return self.alias if "@" in self.alias else None
 
     @property
     def phone(self) -> str | None:
-        """The alias, where it is a phone number."""
+        """The alias if it is a phone number."""
         return None if "@" in self.alias else self.alias
 
 
 class PayeeResource(Resource):
-    """Whom an alias belongs to, as far as somebody may know who only has the alias."""
+    """Who has an alias, as shown to a caller who knows only the alias."""
 
     alias: str
     display_name: str
 
     @classmethod
     def of(cls, alias: str, payee: Payee) -> "PayeeResource":
-        """The payee with the name masked."""
+        """Return a payee with the name masked."""
         return cls(alias=alias, display_name=payee.masked_name)

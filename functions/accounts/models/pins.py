@@ -1,4 +1,4 @@
-"""PINs on the wire: they come in and never go out."""
+"""PINs as requests. No response has one."""
 
 from common.http.fields import Body, Code
 from common.http.fields import Pin as PinText
@@ -6,14 +6,14 @@ from pydantic import Field
 
 
 class SetPin(Body):
-    """PUT /accounts/{account_id}/pin; `current_pin` where there is one."""
+    """The body of PUT /accounts/{account_id}/pin. `current_pin` is needed if the account has a PIN."""
 
     pin: PinText = Field(repr=False)
     current_pin: PinText | None = Field(None, repr=False)
 
 
 class ConfirmPin(Body):
-    """POST /accounts/{account_id}/pin/confirm: the code that was mailed."""
+    """The body of POST /accounts/{account_id}/pin/confirm. `code` is the mailed code."""
 
     code: Code = Field(repr=False)
     new_pin: PinText = Field(repr=False)

@@ -1,20 +1,21 @@
-"""Shapes of an account's statement."""
+"""The wire format of an account's statements."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from common.http.fields import Query, Resource, Timestamp
+from common.idempotency import JSON, render
 from pydantic import ConfigDict, Field
 
 from functions.accounts.domain.journal import Statement
-from functions.accounts.models.entries import Entry
+from functions.accounts.models.entries import EntryResource
 
 Format = Literal["json", "csv", "pdf"]
 
-MEDIA_TYPES: dict[str, Format] = {"application/json": "json", "text/csv": "csv", "application/pdf": "pdf"}
+_MEDIA_TYPES: dict[str, Format] = {"application/json": "json", "text/csv": "csv", "application/pdf": "pdf"}
 
 
 class StatementQuery(Query):
-    """Which period: `from` is inclusive, `to` exclusive; `format` wins over the Accept header."""
+    """The query of a statement: `from` is inclusive, `to` exclusive; `format` overrides the Accept header."""
 
     since: Timestamp = Field(alias="from")
     until: Timestamp = Field(alias="to")
@@ -37,11 +38,11 @@ class StatementResource(Resource):
     total_debits: int
     closing: int
     closing_at: str
-    lines: list[Entry]
+    lines: list[EntryResource]
 
     @classmethod
     def of(cls, statement: Statement) -> "StatementResource":
-        """A statement as a client sees it."""
+        """Return the resource of a statement."""
         return cls(
             account_id=statement.account_id,
             account_name=statement.account_name,
@@ -54,17 +55,39 @@ class StatementResource(Resource):
             total_debits=statement.debits,
             closing=statement.closing,
             closing_at=statement.closing_at,
-            lines=[Entry.of(line) for line in statement.lines],
+            lines=[EntryResource.of(line) for line in statement.lines],
         )
 
 
-def format_for(accept: str) -> Format:
-    """The format that an Accept header (RFC 9110, 12.5.1) prefers; JSON where it names none that there is."""
+class StatementDocument(NamedTuple):
+    """A statement in one format. `file_name` is empty if clients do not save it as a file."""
+
+    content_type: str
+    text: str
+    file_name: str
+
+    @classmethod
+    def of(cls, statement: Statement, format: Format) -> "StatementDocument":
+        """Return the document of a statement. All formats are text."""
+        if format == "json":
+            return cls(JSON, render(StatementResource.of(statement)), "")
+        file_name = f"statement_{statement.account_id}_{statement.since[:10]}_{statement.until[:10]}.{format}"
+        if format == "csv":
+            from functions.accounts.models.formats.csv import to_csv
+
+            return cls("text/csv; charset=utf-8; header=present", to_csv(statement), file_name)
+        from functions.accounts.models.formats.pdf import to_pdf
+
+        return cls("application/pdf", to_pdf(statement), file_name)
+
+
+def preferred_format(accept: str) -> Format:
+    """Return the format that an Accept header (RFC 9110, 12.5.1) prefers; JSON if it names no known format."""
     best: Format = "json"
     best_quality = 0.0
     for choice in accept.split(","):
         media_type, *parameters = (part.strip().lower() for part in choice.split(";"))
-        named = MEDIA_TYPES.get(media_type)
+        named = _MEDIA_TYPES.get(media_type)
         quality = _quality(parameters)
         if named and quality > best_quality:
             best, best_quality = named, quality

@@ -1,124 +1,93 @@
-"""The ledger's use cases. Each step has one effect and one answer, however often and in whatever order it is asked."""
+"""The ledger's use cases. Each step has one effect and one outcome, however often it is called."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from common.clock import Clock, timestamp
-from common.tasks import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
+from common.retry import pause, retry_on_conflict
 
-from functions.accounts.domain import holds, ledger
-from functions.accounts.domain.holds import Hold, HoldChange
-from functions.accounts.domain.ledger import Head, Marker, Posting
+from functions.accounts.domain import holds, postings
+from functions.accounts.domain.holds import Hold
+from functions.accounts.domain.ledger import Head, is_system
 
-_ATTEMPTS = 8
-_LAPSED_A_SHARD = 100
-# A credit of a hot account stands on no condition, so what it was read to be may as well be a little older: read each
-# time, its head would be one hot item again. Closing waits much longer than this after an account was hot.
+if TYPE_CHECKING:
+    from functions.accounts.store.ledger import LedgerStore
+
+_LAPSES_PER_SHARD = 100
+# A credit of a hot account has no condition on its head, so the head may be a little out of date. If each credit read
+# it, the head would be one hot item again. Closing waits much longer than this after an account was hot.
 _HOT_FOR = timedelta(seconds=5)
-
-AnswerT = TypeVar("AnswerT")
-
-
-class Busy(Exception):
-    """Accounts kept changing under a step until our patience was spent. Calling again is harmless."""
-
-
-class Store(Protocol):
-    """What the ledger needs of its table: consistent reads, and writes that hold only for what was read."""
-
-    def posting(self, transfer_id: str, step: str, accounts: Iterable[str]) -> tuple[Marker | None, dict[str, Head]]:
-        """A step's marker, where there is one, and those of `accounts` that exist."""
-
-    def holding(self, transfer_id: str, accounts: Iterable[str] = ()) -> tuple[Hold | None, dict[str, Head]]:
-        """The hold of a transfer, where there is one, and those of `accounts` that exist."""
-
-    def heads(self, accounts: Iterable[str]) -> dict[str, Head]:
-        """Those of `accounts` that exist."""
-
-    def record(self, posting: Posting) -> Marker | None:
-        """Writes a step once: answers its marker as it stands now, None where an account moved on since it was read."""
-
-    def open_hold(self, change: HoldChange) -> Hold | None:
-        """Writes a hold once: answers it as it stands now, None where its account moved on since it was read."""
-
-    def resolve_hold(self, change: HoldChange) -> Hold | None:
-        """Resolves an open hold once: answers it as it stands now, None where an account moved on since it was read."""
-
-    def lapsing(self, now: str, limit: int) -> Iterator[str]:
-        """The transfers whose open holds are past their time, at most `limit` a shard; resolved ones may linger."""
 
 
 class Ledger:
-    """Moves money between accounts.
+    """Moves money between accounts. Every step raises Contended if its accounts kept changing.
 
-    `pause` waits, with jitter and longer with each attempt, before the next one. `fold` books what waits in an
-    account's inbox, and may raise Busy.
+    `fold` folds all pending credits of an account, and may raise Contended.
     """
 
     def __init__(
-        self, store: Store, now: Clock, pause: Callable[[int], None], fold: Callable[[str], None]
-    ) -> None:  # fmt: skip
+        self, store: "LedgerStore", now: Clock, fold: Callable[[str], None], wait: Callable[[int], None] = pause
+    ) -> None:
         self._store = store
         self._now = now
-        self._pause = pause
         self._fold = fold
+        self._wait = wait
         self._hot: dict[str, tuple[datetime, Head]] = {}
 
     def post(self, request: Post) -> PostOutcome:
-        """Moves money, once. A rule's no is an outcome; raises ValueError for what no caller may ask, and Busy."""
-        ledger.check_post(request)
+        """Move money, once. Refusals are outcomes. Raises ValueError if no caller may make this request."""
+        postings.check_post(request)
         source, destination = request.source_account_id, request.destination_account_id
         accounts = _ordinary(source, destination)
 
-        def attempt() -> PostOutcome | None:
-            hot = self._lately_hot(destination)
+        def attempt() -> PostOutcome:
+            hot = self._recently_hot(destination)
             unread = [account_id for account_id in accounts if account_id not in hot]
-            marker, heads = self._store.posting(request.transfer_id, request.step, unread)
-            if marker is None:
+            result, heads = self._store.posting(request.transfer_id, request.step, unread)
+            if result is None:
                 self._remember(heads.get(destination))
                 heads |= hot | self._folded(heads.get(source), request.amount)
-                marker = self._store.record(ledger.plan_post(request, heads, self._time()))
-            return marker.answer if marker else None
+                result = self._store.record(postings.plan_post(request, heads, self._time()))
+            return result.reply
 
-        return self._persist(attempt)
+        return retry_on_conflict(attempt, wait=self._wait)
 
     def refuse(self, request: Refuse) -> PostOutcome:
-        """Makes sure that a step never posts; answers what became of it, be that a posting made before.
+        """Record that a step never posts, and return its outcome, which may be an earlier posting.
 
-        Raises ValueError for a step that no posting may have.
+        Raises ValueError if no posting can have this step.
         """
-        ledger.check_step(request.step)
-        marker = self._store.record(ledger.plan_refuse(request, self._time()))
-        assert marker is not None  # a refusal touches no account that could move on
-        return marker.answer
+        postings.check_step(request.step)
+        return self._store.record(postings.plan_refuse(request, self._time())).reply
 
     def reserve(self, request: Reserve) -> HoldOutcome:
-        """Sets money aside, once a transfer. Raises ValueError for what no caller may ask, and Busy."""
+        """Hold money, once per transfer. Raises ValueError if no caller may make this request."""
         holds.check_reserve(request)
 
-        def attempt() -> HoldOutcome | None:
+        def attempt() -> HoldOutcome:
             hold, heads = self._store.holding(request.transfer_id, [request.account_id])
             if hold is None:
                 heads |= self._folded(heads.get(request.account_id), request.amount)
                 hold = self._store.open_hold(holds.plan_reserve(request, heads, self._time()))
-            return hold.answer if hold else None
+            return hold.reply
 
-        return self._persist(attempt)
+        return retry_on_conflict(attempt, wait=self._wait)
 
     def settle(self, request: Settle) -> HoldOutcome:
-        """Pays an open hold, in full or in part, and releases the rest; one that is past its time lapses instead.
+        """Pay an open hold, in full or in part, and release the rest. A hold that is past its time lapses instead.
 
-        A destination that can't be paid is `declined` and leaves the hold open. Raises ValueError for what no caller
-        may ask, and Busy.
+        If the destination can't be paid, the outcome is `declined` and the hold stays open. Raises ValueError if no
+        caller may make this request.
         """
 
-        def attempt() -> HoldOutcome | None:
+        def attempt() -> HoldOutcome:
             hold, _ = self._store.holding(request.transfer_id)
             if hold is None:
                 return HoldOutcome("not_found")
             if hold.status != "open":
-                return hold.answer
+                return hold.reply
             now = self._time()
             if hold.is_past(now):
                 return self._give_back(hold, now)
@@ -127,52 +96,47 @@ class Ledger:
             change = holds.plan_settle(request, hold, heads, now)
             if isinstance(change, str):
                 return HoldOutcome("declined", change)
-            resolved = self._store.resolve_hold(change)
-            return resolved.answer if resolved else None
+            return self._store.resolve_hold(change).reply
 
-        return self._persist(attempt)
+        return retry_on_conflict(attempt, wait=self._wait)
 
     def release(self, request: Release) -> HoldOutcome:
-        """Gives an open hold back: released, or lapsed where its time is over.
+        """Release an open hold, or let it lapse if it is past its time. A hold that is made later will hold nothing."""
 
-        One that is not there yet will never hold anything. Raises Busy.
-        """
-
-        def attempt() -> HoldOutcome | None:
+        def attempt() -> HoldOutcome:
             hold, _ = self._store.holding(request.transfer_id)
             hold = hold or self._store.open_hold(holds.plan_early_release(request.transfer_id, self._time()))
-            assert hold is not None  # an early release touches no account that could move on
-            return hold.answer if hold.status != "open" else self._give_back(hold, self._time())
+            return hold.reply if hold.status != "open" else self._give_back(hold, self._time())
 
-        return self._persist(attempt)
+        return retry_on_conflict(attempt, wait=self._wait)
 
     def lapsing(self) -> Iterator[str]:
-        """The transfers whose holds' time is over, a bounded lot; what is left, or fails, is found again."""
-        return self._store.lapsing(self._time(), _LAPSED_A_SHARD)
+        """Yield the transfers of one batch of holds that are past their time. The rest is found by the next call."""
+        return self._store.lapsing(self._time(), _LAPSES_PER_SHARD)
 
     def lapse(self, transfer_id: str) -> HoldOutcome:
-        """Gives an open hold back whose time is over; answers what became of any other. Raises Busy."""
+        """Release an open hold that is past its time. Any other hold stays as it is."""
 
-        def attempt() -> HoldOutcome | None:
+        def attempt() -> HoldOutcome:
             hold, _ = self._store.holding(transfer_id)
             if hold is None:
                 return HoldOutcome("not_found")
             now = self._time()
             if hold.status != "open" or not hold.is_past(now):
-                return hold.answer
+                return hold.reply
             return self._give_back(hold, now)
 
-        return self._persist(attempt)
+        return retry_on_conflict(attempt, wait=self._wait)
 
     def _folded(self, head: Head | None, amount: int) -> dict[str, Head]:
-        """An account with an inbox that is short of `amount`, with what waited in it; nothing for any other."""
-        if head is None or not head.has_inbox or head.available >= amount:
+        """Return an account with its pending credits folded, if it needs them to pay `amount`; else nothing."""
+        if head is None or not head.may_have_pending or head.available >= amount:
             return {}
         self._fold(head.account_id)
         return self._store.heads([head.account_id])
 
-    def _lately_hot(self, account_id: str) -> dict[str, Head]:
-        """A payee that was hot when it was read, if that was a moment ago; nothing for any other."""
+    def _recently_hot(self, account_id: str) -> dict[str, Head]:
+        """Return a payee that was hot when it was read a moment ago; else nothing."""
         read_at, head = self._hot.get(account_id, (None, None))
         return {account_id: head} if head and read_at and self._now() - read_at < _HOT_FOR else {}
 
@@ -180,24 +144,13 @@ class Ledger:
         if payee and payee.hot:
             self._hot[payee.account_id] = self._now(), payee
 
-    def _give_back(self, hold: Hold, now: str) -> HoldOutcome | None:
+    def _give_back(self, hold: Hold, now: str) -> HoldOutcome:
         heads = self._store.heads([hold.account_id])
-        resolved = self._store.resolve_hold(holds.plan_release(hold, heads, now))
-        return resolved.answer if resolved else None
-
-    def _persist(self, attempt: Callable[[], AnswerT | None]) -> AnswerT:
-        """What `attempt` answers once the accounts stood still for it; None asks for another try."""
-        for number in range(_ATTEMPTS):
-            if number:
-                self._pause(number)
-            answer = attempt()
-            if answer is not None:
-                return answer
-        raise Busy
+        return self._store.resolve_hold(holds.plan_release(hold, heads, now)).reply
 
     def _time(self) -> str:
         return timestamp(self._now())
 
 
 def _ordinary(*accounts: str) -> list[str]:
-    return [account_id for account_id in accounts if not ledger.is_system(account_id)]
+    return [account_id for account_id in accounts if not is_system(account_id)]

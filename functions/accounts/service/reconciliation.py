@@ -1,93 +1,86 @@
-"""Reconciling the ledger with itself while it is at work."""
+"""Reconciliation of the ledger while it is at work."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container
 from datetime import timedelta
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from common.clock import Clock, timestamp
-from common.events import Event
+from common.contracts.events import Event
 
-from functions.accounts.domain.reconciliation import Drift, Item, Look, Report, bucket
+from functions.accounts.domain.reconciliation.findings import Report
+from functions.accounts.domain.reconciliation.inspection import Inspection
+from functions.accounts.domain.reconciliation.pairs import bucket
 
-LOOKS = 3
-PAUSE = 3.0
-# Within this, what was decided is committed, and an inbox is folded.
-_SETTLED = timedelta(minutes=1)
-# Accounts that are read again one by one; those beyond have their turn in another hour.
-_RECHECKED = 1000
-_TOLD = 10
+if TYPE_CHECKING:
+    from functions.accounts.store.reconciliation import ReconciliationStore
 
-
-class Store(Protocol):
-    """What reconciling needs of the table. Every read is consistent by itself."""
-
-    def items(self) -> Iterator[Item]:
-        """Every item, those of a partition together and in the order of their keys."""
-
-    def account(self, account_id: str) -> Iterator[Item]:
-        """An account's head, then its journal."""
-
-    def last_report(self) -> tuple[int, str]:
-        """The number and the digest of the last report; 0 and empty where there is none."""
-
-    def add_report(self, report: Report, told: Event | None) -> bool:
-        """Keeps a report, with the event that tells of it, unless another one has taken its number."""
+INSPECTIONS = 3
+PAUSE_SECONDS = 3.0
+# By then a decision is committed and pending entries are folded.
+_SETTLING_TIME = timedelta(minutes=1)
+# Accounts that are read again one by one. If there are more, they are left to later reconciliations.
+_RECHECKED_ACCOUNTS = 1000
+_EVENT_FINDINGS = 10
 
 
 class Reconciliation:
-    """Checks the ledger. `pause` waits so many seconds before another look."""
+    """Checks the ledger. `wait` waits for a number of seconds before another inspection."""
 
-    def __init__(self, store: Store, now: Clock, pause: Callable[[float], None]) -> None:
+    def __init__(self, store: "ReconciliationStore", now: Clock, wait: Callable[[float], None]) -> None:
         self._store = store
         self._now = now
-        self._pause = pause
+        self._wait = wait
 
     def run(self) -> Report:
-        """Checks every item, looks again at what is wrong, and keeps what stays wrong as a report.
+        """Inspect every item, inspect again what is wrong, and store what stays wrong as a report.
 
-        Drifts are told of by an event when they are others than in the report before: once, not every hour.
+        An event is published if the drifts differ from those of the report before, so not every hour.
         """
-        look = self._look(())
-        drifts, loose = look.drifts(), look.loose
-        watched = frozenset(loose)
-        for _ in range(LOOKS - 1):
-            if not drifts and not loose:
+        inspection = self._inspect(())
+        drifts, unbalanced = inspection.drifts(), inspection.unbalanced
+        watched = frozenset(unbalanced)
+        for _ in range(INSPECTIONS - 1):
+            if not drifts and not unbalanced:
                 break
-            self._pause(PAUSE)
-            look = self._look(watched)
+            self._wait(PAUSE_SECONDS)
+            inspection = self._inspect(watched)
             known = {(drift.number, drift.id) for drift in drifts}
             drifts = [
-                drift for drift in look.drifts() if (drift.number, drift.id) in known or bucket(drift.id) in loose
+                drift
+                for drift in inspection.drifts()
+                if (drift.number, drift.id) in known or bucket(drift.id) in unbalanced
             ]
-            loose = set()
+            unbalanced = set()
         number, digest = self._store.last_report()
         at = self._now()
-        report = Report(number + 1, timestamp(at), look.accounts, look.lines, len(look.moving), tuple(drifts))
+        report = Report(
+            number=number + 1,
+            at=timestamp(at),
+            accounts=inspection.accounts,
+            entries=inspection.lines,
+            unread=len(inspection.moving),
+            drifts=tuple(drifts),
+        )
         event = None
         if report.drifts and report.digest != digest:
-            event = Event.new("ledger.drifted", "ledger", report.number, at, told(report))
+            event = Event.new("ledger.drifted", "ledger", report.number, at, _event_data(report))
         self._store.add_report(report, event)
         return report
 
-    def _look(self, watched: Container[int]) -> Look:
-        until = timestamp(self._now() - _SETTLED)
-        look = Look(self._store.items(), until=until, watched=watched)
-        for account_id in islice(sorted({*look.faults, *look.moving}), _RECHECKED):
-            look.recheck(account_id, self._store.account(account_id))
-        return look
+    def _inspect(self, watched: Container[int]) -> Inspection:
+        until = timestamp(self._now() - _SETTLING_TIME)
+        inspection = Inspection(self._store.items(), until=until, watched=watched)
+        for account_id in islice(sorted({*inspection.faults, *inspection.moving}), _RECHECKED_ACCOUNTS):
+            inspection.recheck(account_id, self._store.account(account_id))
+        return inspection
 
 
-def told(report: Report) -> dict[str, object]:
-    """A report as an event tells of it: how much, and the first drifts with the ids of what they concern."""
+def _event_data(report: Report) -> dict[str, object]:
+    first = report.drifts[:_EVENT_FINDINGS]
     return {
         "drifts": len(report.drifts),
         "accounts": report.accounts,
         "entries": report.entries,
-        "findings": described(report.drifts[:_TOLD]),
+        "findings": [{"invariant": drift.title, "id": drift.id, "what": drift.what} for drift in first],
     }
-
-
-def described(drifts: Iterable[Drift]) -> list[dict[str, str]]:
-    """Drifts as they are kept and told: what should hold, the id, and what is wrong with it."""
-    return [{"invariant": drift.title, "id": drift.id, "what": drift.what} for drift in drifts]

@@ -2,185 +2,210 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from common.dynamo import ABSENT, PRESENT, Cancelled, Check, ConditionFailed, Delete, Item, Put, Table, Update, Write
-from common.events import OUTBOX, Event, outbox
-from common.idempotency import Answer, Idempotency
+from common.answers import Answers
+from common.contracts.events import Event
+from common.dynamo import (
+    ABSENT,
+    PRESENT,
+    Cancelled,
+    Check,
+    ConditionFailed,
+    Delete,
+    Put,
+    Table,
+    Term,
+    Update,
+    Write,
+)
+from common.errors import Refusal, Stale
+from common.events import OUTBOX, outbox
+from common.idempotency import Answer, IdempotencyKey
 
 from functions.accounts.domain.accounts import Account, Default
-from functions.accounts.domain.ledger import INBOX_SHARDS
+from functions.accounts.domain.ledger import PENDING_SHARDS
 from functions.accounts.store import keys
-from functions.accounts.store.answers import write_once
 from functions.accounts.store.heads import as_read
 from functions.accounts.store.items import account_of
 from functions.accounts.store.ledger import line_item
-from functions.accounts.store.pages import newest
+from functions.accounts.store.listing import newest
 
 _BATCH = 100
+# The fields of a new account. The others are written when they first change.
+_NEW = (
+    "owner_id",
+    "name",
+    "type",
+    "currency",
+    "status",
+    "posted",
+    "held",
+    "available",
+    "credit_limit",
+    "version",
+    "line_at",
+    "created_at",
+)
 
 
-class AccountTable:
-    """`service.accounts.AccountStore` over the accounts table."""
+class AccountStore:
+    """The accounts of the table."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._answers = Answers(table)
 
     def get(self, account_id: str) -> Account | None:
-        """An account by its id."""
+        """Return an account."""
         item = self._table.get(keys.head(account_id))
         return account_of(item) if item else None
 
     def ids_of(self, owner_id: str, before: str | None, limit: int) -> list[str]:
-        """At most `limit` ids of an owner's accounts, newest first, beginning after the id `before`."""
+        """Return at most `limit` ids of an owner's accounts, newest first, after the id `before`."""
         links = newest(self._table, keys.user(owner_id), keys.LINK, before, limit)
         return [link["sk"].removeprefix(keys.LINK) for link in links]
 
     def many(self, account_ids: Sequence[str]) -> list[Account]:
-        """Accounts by at most 100 ids, in the order of the ids."""
+        """Return accounts by at most 100 ids, in the order of the ids."""
         heads = self._table.batch_get(map(keys.head, account_ids))
         return [account_of(heads[keys.head(account_id)]) for account_id in account_ids]
 
     def all_of(self, owner_id: str) -> list[Account]:
-        """All accounts of an owner, oldest first."""
+        """Return all accounts of an owner, oldest first."""
         links = self._table.query(keys.user(owner_id), begins=keys.LINK)
         ids = [link["sk"].removeprefix(keys.LINK) for link in links]
         return [each for start in range(0, len(ids), _BATCH) for each in self.many(ids[start : start + _BATCH])]
 
     def default_of(self, owner_id: str, currency: str) -> Default:
-        """An owner's default of a currency."""
+        """Return an owner's default of a currency."""
         item = self._table.get(keys.default(owner_id, currency))
         return Default(item["account_id"], item.get("opened", 0)) if item else Default()
 
-    def defaults_of(self, owner_id: str) -> set[str]:
-        """The ids of all default accounts of an owner."""
+    def default_ids_of(self, owner_id: str) -> set[str]:
+        """Return the ids of all default accounts of an owner."""
         return {item["account_id"] for item in self._table.query(keys.user(owner_id), begins=keys.DEFAULT)}
 
     def open(
-        self, account: Account, opened: Event, key: Idempotency | None, answer: Answer, *, default: bool
-    ) -> Answer | None:
-        """Writes a new account with its event and, under `key`, its answer; see `AccountStore.open`."""
-        link = keys.link(account.owner_id, account.id)
-        default_key = keys.default(account.owner_id, account.currency)
-        mark: Write = (
-            Put({"pk": default_key[0], "sk": default_key[1], "account_id": account.id}, ABSENT)
-            if default
-            else Update(default_key, add={"opened": 1}, where=PRESENT)
-        )
-        others = [Put({"pk": link[0], "sk": link[1]}), mark, Check(keys.tombstone(account.owner_id), ABSENT)]
-        return write_once(self._table, Put(_head(account, opened), ABSENT), others, key, answer)
+        self, account: Account, opened: Event, key: IdempotencyKey | None, answer: Answer, *, is_default: bool
+    ) -> Answer:
+        """Write a new account with its event, and store its answer; `common.answers.Answers.create`.
 
-    def revise(self, account: Account, revised: Account, told: Event, replaces: Default | None) -> bool:
-        """Writes an open account as revised; see `AccountStore.revise`."""
-        writes: list[Write] = [head_update(account, revised, told)]
-        if revised.version > account.version:
-            writes.append(Put(line_item(revised.credit_limit_line), ABSENT))
+        Raises Stale if `is_default` is no longer right, and Refusal `unauthenticated` if the owner is being deleted.
+        """
+        default = keys.default(account.owner_id, account.currency)
+        head = {
+            **keys.keyed(keys.head(account.id)),
+            "account_id": account.id,
+            **{name: getattr(account, name) for name in _NEW},
+            **outbox(opened),
+        }
+        others: list[Write] = [
+            Check(keys.deletion(account.owner_id), ABSENT),
+            Put(keys.keyed(keys.link(account.owner_id, account.id))),
+            Put({**keys.keyed(default), "account_id": account.id}, ABSENT)
+            if is_default
+            else Update(default, add={"opened": 1}, where=PRESENT),
+        ]
+        try:
+            return self._answers.create(Put(head, ABSENT), others, key, answer)
+        except Cancelled as cancelled:
+            if cancelled.reasons[1].failed:
+                raise Refusal("unauthenticated") from cancelled
+            raise Stale from cancelled
+
+    def update(self, account: Account, changed: Account, event: Event, replaces: Default | None) -> None:
+        """Write the changes of an open account with their event, and the journal line of a new credit limit.
+
+        The account becomes the default in place of `replaces`. Raises Stale if anything changed since it was read.
+        """
+        writes: list[Write] = [head_update(account, changed, event)]
+        if changed.version > account.version:
+            writes.append(Put(line_item(changed.credit_limit_line), ABSENT))
         if replaces:
             was = as_read("account_id", replaces.account_id)
             default = keys.default(account.owner_id, account.currency)
             writes.append(Update(default, set={"account_id": account.id}, where=[was]))
-        return self._commit(writes)
+        transact(self._table, writes)
 
-    def close(self, account: Account, closed: Account, told: Event, default: Default, heir: str | None) -> bool:
-        """Writes an empty account as closed; see `AccountStore.close`."""
-        writes: list[Write] = [head_update(account, closed, told)]
+    def close(
+        self, account: Account, closed: Account, event: Event, default: Default, next_default: str | None
+    ) -> None:
+        """Write an empty account as closed. If it is the `default`, the open account `next_default` replaces it.
+
+        Raises Stale if anything changed since it was read.
+        """
+        writes: list[Write] = [head_update(account, closed, event)]
         key = keys.default(account.owner_id, account.currency)
         was = as_read("account_id", default.account_id)
         if default.account_id != account.id:
-            # Held to: whoever closes the default may be making this account the next one.
+            # Another request that closes the default may be about to make this account the default.
             writes.append(Check(key, [was]))
-        elif heir:
-            writes.append(Update(key, set={"account_id": heir}, where=[was]))
-            writes.append(Check(keys.head(heir), [("status", "<>", "closed")]))
+        elif next_default:
+            writes.append(Update(key, set={"account_id": next_default}, where=[was]))
+            writes.append(Check(keys.head(next_default), [("status", "<>", "closed")]))
         else:
-            # None was opened since the accounts were looked through for an heir.
+            # No account was opened since the search for the next default.
             writes.append(Delete(key, [was, ("opened", "absent or =", default.opened)]))
-        return self._commit(writes)
+        transact(self._table, writes)
 
-    def has_waiting(self, account_id: str) -> bool:
-        """Whether a credit waits in the inbox of an account."""
-        shards = (self._table.query(keys.inbox(account_id, shard), limit=1) for shard in range(INBOX_SHARDS))
-        return any(next(entries, None) for entries in shards)
+    def has_pending_credits(self, account_id: str) -> bool:
+        """Return whether a credit of an account is pending."""
+        shards = (keys.pending_credits(account_id, shard) for shard in range(PENDING_SHARDS))
+        return any(next(self._table.query(shard, limit=1), None) for shard in shards)
 
-    def bar(self, owner_id: str) -> None:
-        """Lets nothing be opened for an owner any more."""
-        pk, sk = keys.tombstone(owner_id)
+    def block_new_accounts(self, owner_id: str) -> None:
+        """Let nothing be opened or linked for an owner, because they are being deleted."""
         try:
-            self._table.put({"pk": pk, "sk": sk, "kept": False}, ABSENT)
+            self._table.put({**keys.keyed(keys.deletion(owner_id)), "kept": False}, ABSENT)
         except ConditionFailed:
-            # It is there already, perhaps for good.
+            # The owner is being deleted already, or has been.
             return
 
-    def is_barred(self, owner_id: str) -> bool:
-        """Whether nothing is opened for an owner any more."""
-        return self._table.get(keys.tombstone(owner_id)) is not None
-
-    def unbar(self, owner_id: str) -> bool:
-        """Takes `bar` back; False where it is for good."""
+    def allow_new_accounts(self, owner_id: str) -> bool:
+        """Undo `block_new_accounts`. Returns False if the owner has been deleted."""
         try:
-            self._table.delete(keys.tombstone(owner_id), [("kept", "absent or =", False)])
+            self._table.delete(keys.deletion(owner_id), [("kept", "absent or =", False)])
         except ConditionFailed:
             return False
         return True
 
-    def bar_for_good(self, owner_id: str) -> bool:
-        """Keeps a bar from being taken back; False where that has happened."""
+    def mark_deleted(self, owner_id: str) -> bool:
+        """Make `block_new_accounts` permanent. Returns False if it was undone."""
         try:
-            self._table.update(Update(keys.tombstone(owner_id), set={"kept": True}, where=PRESENT))
+            self._table.update(Update(keys.deletion(owner_id), set={"kept": True}, where=PRESENT))
         except ConditionFailed:
             return False
         return True
 
     def rename(self, account_id: str, name: str) -> None:
-        """Calls an account so and forgets what was told of it, telling nobody."""
+        """Rename an account without an event, and remove its events, which hold the former name."""
         self._table.update(Update(keys.head(account_id), set={"name": name}, remove=[OUTBOX], where=PRESENT))
 
-    def _commit(self, writes: Sequence[Write]) -> bool:
-        try:
-            self._table.transact(writes)
-        except Cancelled:
-            return False
-        return True
+
+def transact(table: Table, writes: Sequence[Write]) -> None:
+    """Do all of `writes`. Raises Stale, and does none, if a condition failed."""
+    try:
+        table.transact(writes)
+    except Cancelled as cancelled:
+        raise Stale from cancelled
 
 
-def head_update(account: Account, revised: Account, *told: Event) -> Update:
-    """Writes what a revision changed in an open account's head, with its events, where it still is as it was read."""
+def head_update(account: Account, changed: Account, *events: Event) -> Update:
+    """Return the write of what changed in an open account, with its events. Its condition is that it is as read."""
     before = asdict(account)
-    changed = {name: value for name, value in asdict(revised).items() if value != before[name]}
-    where: list[tuple[str, str, Any]] = [
+    changes = {name: value for name, value in asdict(changed).items() if value != before[name]}
+    where: list[Term] = [
         ("version", "=", account.version),
         ("changes", "absent or =", account.changes),
         ("posted", "=", account.posted),
         ("held", "=", account.held),
         ("status", "<>", "closed"),
     ]
-    if revised.available < account.available:
-        where.append(("available", ">=", account.available - revised.available))
+    if changed.available < account.available:
+        where.append(("available", ">=", account.available - changed.available))
     return Update(
         keys.head(account.id),
-        set={name: value for name, value in changed.items() if value is not None} | outbox(*told),
-        remove=[name for name, value in changed.items() if value is None],
+        set={name: value for name, value in changes.items() if value is not None} | outbox(*events),
+        remove=[name for name, value in changes.items() if value is None],
         where=where,
     )
-
-
-def _head(account: Account, opened: Event) -> Item:
-    pk, sk = keys.head(account.id)
-    return {
-        "pk": pk,
-        "sk": sk,
-        "account_id": account.id,
-        "owner_id": account.owner_id,
-        "name": account.name,
-        "type": account.type,
-        "currency": account.currency,
-        "status": account.status,
-        "posted": account.posted,
-        "held": account.held,
-        "available": account.available,
-        "credit_limit": account.credit_limit,
-        "version": 0,
-        "line_at": "",
-        "created_at": account.created_at,
-        **outbox(opened),
-    }

@@ -1,4 +1,4 @@
-"""Where the room's items are in the table."""
+"""The keys of the table's items."""
 
 from common.dynamo import Item, Key
 
@@ -9,95 +9,90 @@ DEFAULT = "D#"
 
 
 def user(user_id: str) -> str:
-    """The partition of what a user owns."""
+    """Return the partition of what a user owns."""
     return f"U#{user_id}"
 
 
 def head(account_id: str) -> Key:
-    """An account's head."""
+    """Return the key of an account's head."""
     return f"A#{account_id}", "H"
 
 
 def pin(account_id: str) -> Key:
-    """An account's PIN."""
+    """Return the key of an account's PIN."""
     return f"A#{account_id}", "P"
 
 
-def inbox(account_id: str, shard: int) -> str:
-    """The partition of what waits in one shard of an account's inbox."""
+def pending_credits(account_id: str, shard: int) -> str:
+    """Return the partition of the pending credits in one shard of an account."""
     return f"I#{account_id}#{shard:02}"
 
 
-def waiting(account_id: str, shard: int, transfer_id: str, step: str) -> Key:
-    """An entry that waits in an inbox."""
-    return inbox(account_id, shard), f"{transfer_id}#{step}"
+def pending_credit(account_id: str, shard: int, transfer_id: str, step: str) -> Key:
+    """Return the key of a pending credit."""
+    return pending_credits(account_id, shard), f"{transfer_id}#{step}"
 
 
 def turn(account_id: str) -> Key:
-    """Whose turn it is to fold an account's inbox."""
+    """Return the key that says whose turn it is to fold an account's pending credits."""
     return f"T#{account_id}", "T"
 
 
 def journal(account_id: str) -> str:
-    """The partition of an account's journal lines and pages."""
+    """Return the partition of an account's journal lines and folded batches."""
     return f"E#{account_id}"
 
 
 def line(account_id: str, at: str, version: int) -> Key:
-    """A journal line, or the page that ends with it."""
+    """Return the key of a journal line, or of the folded batch that ends with it."""
     return journal(account_id), f"{at}#{version:012}"
 
 
 def step(transfer_id: str, name: str) -> Key:
-    """The marker of a transfer's step; its hold is the step `hold`."""
+    """Return the key of the outcome of a transfer's step; its hold is the step `hold`."""
     return f"S#{transfer_id}", name
 
 
 def link(owner_id: str, account_id: str) -> Key:
-    """That a user owns an account."""
+    """Return the key of the link from a user to their account."""
     return user(owner_id), LINK + account_id
 
 
 def default(owner_id: str, currency: str) -> Key:
-    """A user's default account of a currency."""
+    """Return the key of a user's default account of a currency."""
     return user(owner_id), DEFAULT + currency
 
 
-def tombstone(user_id: str) -> Key:
-    """That a user leaves: nothing is opened or linked for them any more."""
+def deletion(user_id: str) -> Key:
+    """Return the key that says that a user is being deleted: they open and link nothing any more."""
     return user(user_id), "X"
 
 
 def card(user_id: str, card_id: str) -> Key:
-    """A user's card."""
+    """Return the key of a user's card."""
     return user(user_id), CARD + card_id
 
 
 def bank_account(user_id: str, bank_account_id: str) -> Key:
-    """A user's bank account."""
+    """Return the key of a user's bank account."""
     return user(user_id), BANK_ACCOUNT + bank_account_id
 
 
 def fingerprint(digest: str) -> Key:
-    """Who linked the card of a digest."""
+    """Return the key that says who linked the card of a digest."""
     return f"F#{digest}", "F"
 
 
 def payee(name: str) -> Key:
-    """An entry of the payee directory, by user id or alias."""
+    """Return the key of a payee's entry, by user id or alias."""
     return f"P#{name}", "P"
 
 
 def look_ups(user_id: str, hour: str) -> Key:
-    """How often a user looked for payees in an hour."""
+    """Return the key of the number of a user's payee look-ups in an hour."""
     return f"L#{user_id}#{hour}", "L"
 
 
-def answer(scope: str) -> Key:
-    """An idempotency key."""
-    return f"K#{scope}", "K"
-
-
 def keyed(key: Key) -> Item:
-    """The beginning of an item."""
+    """Return the key attributes of an item."""
     return {"pk": key[0], "sk": key[1]}

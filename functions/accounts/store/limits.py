@@ -1,9 +1,10 @@
-"""Limits in the accounts table."""
+"""Spending limits in the accounts table."""
 
 from dataclasses import replace
 
+from common.contracts.events import Event
 from common.dynamo import ConditionFailed, Table
-from common.events import Event
+from common.errors import Stale
 
 from functions.accounts.domain.accounts import Account
 from functions.accounts.domain.limits import Spending
@@ -13,25 +14,24 @@ from functions.accounts.store.heads import limits, notes, spending_of
 from functions.accounts.store.items import account_of
 
 
-class LimitTable:
-    """`service.limits.LimitStore` over the accounts table."""
+class LimitStore:
+    """The spending limits of the table's accounts."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, account_id: str) -> tuple[Account, Spending] | None:
-        """An account, and what it may spend and has."""
+        """Return an account with its limits and what was spent of them."""
         item = self._table.get(keys.head(account_id))
         return (account_of(item), spending_of(item)) if item else None
 
-    def set(self, account: Account, revised: Account, spending: Spending, told: Event) -> bool:
-        """Writes an account's limits with their event; see `LimitStore.set`."""
-        update = head_update(account, revised, told)
+    def set(self, account: Account, changed: Account, spending: Spending, event: Event) -> None:
+        """Write an account's limits with their event. Raises Stale if the account changed since it was read."""
+        update = head_update(account, changed, event)
         wanted = limits(spending)
-        there = {name: limit for name, limit in wanted.items() if limit is not None}
-        gone = [name for name in wanted if name not in there]
+        present = {name: limit for name, limit in wanted.items() if limit is not None}
+        absent = [name for name in wanted if name not in present]
         try:
-            self._table.update(replace(update, set={**update.set, **there, **notes(spending)}, remove=gone))
-        except ConditionFailed:
-            return False
-        return True
+            self._table.update(replace(update, set={**update.set, **present, **notes(spending)}, remove=absent))
+        except ConditionFailed as failed:
+            raise Stale from failed

@@ -1,7 +1,8 @@
-"""Closes the accounts of a user who leaves."""
+"""Close all accounts of a user who is being deleted."""
 
-from common.tasks import CLOSE_ACCOUNTS, serve
+from common.contracts.accounts import CLOSE_ACCOUNTS
+from common.tasks import serve
 
-from functions.accounts.bootstrap.accounts import service
+from functions.accounts.bootstrap import accounts
 
-handler = serve(CLOSE_ACCOUNTS, lambda request: service().close_all(request))
+handler = serve(CLOSE_ACCOUNTS, lambda request: accounts().close_all(request))

@@ -1,7 +1,8 @@
-"""Moves money between two accounts, once a transfer and step."""
+"""Move money between two accounts, once per transfer and step."""
 
-from common.tasks import POST, serve
+from common.contracts.accounts import POST
+from common.tasks import serve
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap import ledger
 
-handler = serve(POST, lambda request: service().post(request))
+handler = serve(POST, lambda request: ledger().post(request))

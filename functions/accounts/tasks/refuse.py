@@ -1,7 +1,8 @@
-"""Makes sure that a step of a transfer never posts."""
+"""Record that a step of a transfer never posts."""
 
-from common.tasks import REFUSE, serve
+from common.contracts.accounts import REFUSE
+from common.tasks import serve
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap import ledger
 
-handler = serve(REFUSE, lambda request: service().refuse(request))
+handler = serve(REFUSE, lambda request: ledger().refuse(request))

@@ -1,7 +1,8 @@
-"""Gives the hold of a transfer back."""
+"""Release the hold of a transfer."""
 
-from common.tasks import RELEASE, serve
+from common.contracts.accounts import RELEASE
+from common.tasks import serve
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap import ledger
 
-handler = serve(RELEASE, lambda request: service().release(request))
+handler = serve(RELEASE, lambda request: ledger().release(request))

@@ -1,7 +1,8 @@
-"""Sets money of an account aside for a transfer."""
+"""Hold money of an account for a transfer."""
 
-from common.tasks import RESERVE, serve
+from common.contracts.accounts import RESERVE
+from common.tasks import serve
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap import ledger
 
-handler = serve(RESERVE, lambda request: service().reserve(request))
+handler = serve(RESERVE, lambda request: ledger().reserve(request))

@@ -1,7 +1,8 @@
-"""Pays the hold of a transfer to its destination."""
+"""Pay the hold of a transfer to its destination."""
 
-from common.tasks import SETTLE, serve
+from common.contracts.accounts import SETTLE
+from common.tasks import serve
 
-from functions.accounts.bootstrap.ledger import service
+from functions.accounts.bootstrap import ledger
 
-handler = serve(SETTLE, lambda request: service().settle(request))
+handler = serve(SETTLE, lambda request: ledger().settle(request))

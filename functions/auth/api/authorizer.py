@@ -1,31 +1,31 @@
-"""The gateway's authorizer: it finds out who is asking, and leaves to the endpoints what they may do.
+"""The gateway's authorizer: it authenticates the caller. The endpoints check what the caller may do.
 
-It allows the whole stage: the gateway keeps the answer for a minute, and one that named a route would deny the next.
+It allows the whole stage, because the gateway caches the policy for a minute and uses it for other routes, too.
 """
 
 from typing import Any
 
-from common.errors import Problem
+from common.errors import Refusal
 from common.observability import logger
 
-from functions.auth.bearer import bearer
 from functions.auth.bootstrap import api_keys, sessions
+from functions.auth.models.headers import bearer_token
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers a policy and the principal.
+    """Return a policy and the principal.
 
-    Raises an Exception that says "Unauthorized", which the gateway makes a 401; a fault on our side it makes a 503.
+    Raises an Exception with the text "Unauthorized", which the gateway turns into 401. Any other becomes 503.
     """
     request_id = (event.get("requestContext") or {}).get("requestId")
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     try:
-        token = bearer(headers) or ""
+        token = bearer_token(headers) or ""
         claims = api_keys().authorize(token) if token.startswith("key_") else sessions().authorize(token)
-    except Problem:
+    except Refusal:
         logger().info("unauthorized", extra={"request_id": request_id})
         raise Exception("Unauthorized") from None
-    except Exception as error:  # noqa: BLE001 (a fault's text must not reach the client)
+    except Exception as error:  # noqa: BLE001 (the text of a fault must not reach the client)
         logger().error("authorizer failed", extra={"request_id": request_id, "error": type(error).__name__})
         raise RuntimeError("authorizer failed") from None
     logger().info("authorized", extra={"request_id": request_id, "user_id": claims.user_id})

@@ -1,24 +1,24 @@
 """POST /v1/auth/login."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
-from functions.auth import grants
 from functions.auth.bootstrap import login as service
-from functions.auth.models import ChallengedResource, Credentials
-from functions.auth.service.login import Challenged
+from functions.auth.domain.codes import LoginChallenge
+from functions.auth.models.headers import refresh_cookie
+from functions.auth.models.login import LoginChallengeResource, LoginCredentials
+from functions.auth.models.sessions import GrantedTokensResource
 
 api = Api()
 
 
-@api.post("/auth/login", body=Credentials, public=True)
-def login(request: Request[Credentials, Query]) -> Reply:
-    """Opens a session, or asks for the second factor."""
-    match service().login(request.body.email, request.body.password, request.actor):
-        case Challenged(challenge_id, methods):
-            return Reply(200, ChallengedResource(challenge_id=challenge_id, methods=methods))
-        case grant:
-            return grants.reply(grant)
+@api.post("/auth/login", body=LoginCredentials, public=True)
+def login(request: Request[LoginCredentials, Query]) -> Reply:
+    """Open a session, or ask for the second factor."""
+    result = service().login(request.body.email, request.body.password, request.actor)
+    if isinstance(result, LoginChallenge):
+        return Reply(200, LoginChallengeResource.of(result))
+    return Reply(200, GrantedTokensResource.of(result), cookies=(refresh_cookie(result.refresh_token),))
 
 
 handler = api.handler

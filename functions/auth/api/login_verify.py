@@ -1,19 +1,21 @@
 """POST /v1/auth/login/verify."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
-from functions.auth import grants
 from functions.auth.bootstrap import second_factor
-from functions.auth.models import LoginAnswer
+from functions.auth.models.headers import refresh_cookie
+from functions.auth.models.login import LoginVerification
+from functions.auth.models.sessions import GrantedTokensResource
 
 api = Api()
 
 
-@api.post("/auth/login/verify", body=LoginAnswer, public=True)
-def verify(request: Request[LoginAnswer, Query]) -> Reply:
-    """Opens the session of a login, given its second factor."""
-    return grants.reply(second_factor().verify(request.body.challenge_id, request.body.code, request.actor))
+@api.post("/auth/login/verify", body=LoginVerification, public=True)
+def verify(request: Request[LoginVerification, Query]) -> Reply:
+    """Complete a login, given its second factor."""
+    granted = second_factor().verify(request.body.challenge_id, request.body.code, request.actor)
+    return Reply(200, GrantedTokensResource.of(granted), cookies=(refresh_cookie(granted.refresh_token),))
 
 
 handler = api.handler

@@ -1,19 +1,19 @@
 """POST /v1/auth/password/change."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
-from functions.auth.bootstrap import password_changes
-from functions.auth.models import PasswordChange
+from functions.auth.bootstrap import passwords
+from functions.auth.models.passwords import PasswordChange
 
 api = Api()
 
 
 @api.post("/auth/password/change", body=PasswordChange, person=True)
 def change(request: Request[PasswordChange, Query]) -> Reply:
-    """Changes the caller's password and ends their other sessions."""
+    """Change the caller's password and end their other sessions."""
     who, body = request.principal, request.body
-    password_changes().change(request.actor, who.user_id, who.session_id, body.current_password, body.new_password)
+    passwords().change(request.actor, who.user_id, who.session_id, body.current_password, body.new_password)
     return Reply(204)
 
 

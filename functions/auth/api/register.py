@@ -1,17 +1,18 @@
 """POST /v1/auth/register."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
 from functions.auth.bootstrap import registration
-from functions.auth.models import Register, UserResource
+from functions.auth.models.registration import RegistrationRequest
+from functions.auth.models.users import UserResource
 
 api = Api()
 
 
-@api.post("/auth/register", body=Register, public=True)
-def register(request: Request[Register, Query]) -> Reply:
-    """Registers a user and mails a code."""
+@api.post("/auth/register", body=RegistrationRequest, public=True)
+def register(request: Request[RegistrationRequest, Query]) -> Reply:
+    """Register a user and mail a code."""
     body = request.body
     user = registration().register(
         request.actor,

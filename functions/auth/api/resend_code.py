@@ -1,21 +1,21 @@
 """POST /v1/auth/resend-code."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
 from functions.auth.bootstrap import codes, registration
-from functions.auth.models import ResendCode
+from functions.auth.models.registration import CodeResend
 
 api = Api()
 
 
-@api.post("/auth/resend-code", body=ResendCode, public=True)
-def resend_code(request: Request[ResendCode, Query]) -> Reply:
-    """Sends another code where there is somebody to send it to; the answer does not tell. It says where codes go."""
+@api.post("/auth/resend-code", body=CodeResend, public=True)
+def resend_code(request: Request[CodeResend, Query]) -> Reply:
+    """Send another code if there is a user to send it to. The response is the same if not."""
     if request.body.email is not None:
-        registration().resend(request.actor, request.body.email)
+        registration().resend_code(request.actor, request.body.email)
         return Reply(202, headers={"Location": "/v1/auth/verify-email"})
-    codes().ask_again(request.body.challenge_id or "", request.actor)
+    codes().resend_login_code(request.body.challenge_id or "", request.actor)
     return Reply(202, headers={"Location": "/v1/auth/login/verify"})
 
 

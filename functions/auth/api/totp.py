@@ -1,36 +1,34 @@
 """POST /v1/auth/totp, /v1/auth/totp/confirm and /v1/auth/totp/disable."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import NoFields, Query
 
 from functions.auth.bootstrap import authenticators, sessions
-from functions.auth.models import EnrolmentResource, GivenCode, TotpDisabling
+from functions.auth.models.authenticators import TotpEnrolmentResource, TotpRemoval
+from functions.auth.models.fields import CodeConfirmation
 
 api = Api()
 
 
 @api.post("/auth/totp", person=True)
 def enrol(request: Request[NoFields, Query]) -> Reply:
-    """Makes a secret for an authenticator app; this answer alone shows it."""
+    """Make a secret for an authenticator app. Only this response shows it."""
     enrolment = authenticators().enrol(request.principal.user_id)
-    shown = EnrolmentResource(
-        secret=enrolment.secret, otpauth_uri=enrolment.otpauth_uri, recovery_codes=enrolment.recovery_codes
-    )
-    return Reply.created(shown, "/v1/auth/totp/confirm")
+    return Reply.created(TotpEnrolmentResource.of(enrolment), "/v1/auth/totp/confirm")
 
 
-@api.post("/auth/totp/confirm", body=GivenCode, person=True)
-def confirm(request: Request[GivenCode, Query]) -> Reply:
-    """Makes the app the caller's second factor, given a code of it."""
+@api.post("/auth/totp/confirm", body=CodeConfirmation, person=True)
+def confirm(request: Request[CodeConfirmation, Query]) -> Reply:
+    """Make the app the caller's second factor, given a code of it."""
     who = request.principal
-    sessions().check(who.user_id, who.session_id)
+    sessions().check_live(who.user_id, who.session_id)
     authenticators().confirm(request.actor, who.user_id, request.body.code)
     return Reply(204)
 
 
-@api.post("/auth/totp/disable", body=TotpDisabling, person=True)
-def disable(request: Request[TotpDisabling, Query]) -> Reply:
-    """Gives the app up, for the password and a code."""
+@api.post("/auth/totp/disable", body=TotpRemoval, person=True)
+def disable(request: Request[TotpRemoval, Query]) -> Reply:
+    """Disable the app, given the password and a code."""
     authenticators().disable(request.actor, request.principal.user_id, request.body.password, request.body.code)
     return Reply(204)
 

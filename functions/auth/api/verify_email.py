@@ -1,17 +1,17 @@
 """POST /v1/auth/verify-email."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
 from functions.auth.bootstrap import registration
-from functions.auth.models import VerifyEmail
+from functions.auth.models.registration import EmailVerification
 
 api = Api()
 
 
-@api.post("/auth/verify-email", body=VerifyEmail, public=True)
-def verify_email(request: Request[VerifyEmail, Query]) -> Reply:
-    """Takes the mailed code as proof of the address."""
+@api.post("/auth/verify-email", body=EmailVerification, public=True)
+def verify_email(request: Request[EmailVerification, Query]) -> Reply:
+    """Verify an email address, given the mailed code."""
     registration().verify_email(request.actor, request.body.email, request.body.code)
     return Reply(204)
 

@@ -1,6 +1,6 @@
 """GET /v1/.well-known/jwks.json and GET /v1/.well-known/openid-configuration."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import NoFields, Query
 
 from functions.auth.bootstrap import tokens
@@ -11,13 +11,13 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 
 @api.get("/.well-known/jwks.json", public=True)
 def jwks(_: Request[NoFields, Query]) -> Reply:
-    """The keys that verify access tokens (RFC 7517)."""
+    """Return the public keys that verify access tokens (RFC 7517)."""
     return Reply(200, {"keys": tokens().keys}, _CACHED)
 
 
 @api.get("/.well-known/openid-configuration", public=True)
 def openid_configuration(_: Request[NoFields, Query]) -> Reply:
-    """What a client needs to know of the issuer."""
+    """Return the metadata of the issuer."""
     return Reply(200, tokens().metadata, _CACHED)
 
 

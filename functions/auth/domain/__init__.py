@@ -1,5 +1,1 @@
-"""The room's types and rules, one file a subject; nothing here does I/O, reads a clock or rolls dice."""
-
-
-class Stale(Exception):
-    """A write was refused because what it was decided from has changed. Read again and decide anew."""
+"""Types and rules, one file a subject. Nothing here does I/O, reads a clock or draws random numbers."""

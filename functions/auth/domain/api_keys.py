@@ -1,27 +1,28 @@
-"""API keys: what a user's servers sign in with, until they are revoked."""
+"""API keys, with which a user's servers sign in until the keys are revoked."""
 
 import hmac
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from common import clock, ids
 
 from functions.auth.domain.sessions import SCOPES, Claims, digest_of_secret
 from functions.auth.domain.users import User
 
-MOST_KEYS = 20
-"""How many keys a user may have."""
-_NOTED_EVERY = timedelta(hours=1)
+MAX_API_KEYS = 20
+"""How many API keys a user may have."""
+_LAST_USED_PRECISION = timedelta(hours=1)
 _TEXT = re.compile(r"(key_[^.]+)\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A user's key. It keeps a digest of its secret; `last_used_at` is right to the hour.
+    """An API key of a user, with a digest of its secret. `last_used_at` is accurate to the hour.
 
-    `generation` is the user's, where they had not proven their address yet: whoever registered somebody else's must not
-    keep a way in once its owner has taken the account over by a reset.
+    `generation` is the user's generation if their email was not verified when the key was created. Such a key ends
+    with the sessions: whoever registered another person's address must lose access when its owner resets the password.
     """
 
     id: str
@@ -35,37 +36,44 @@ class ApiKey:
 
     @classmethod
     def new(cls, id: str, secret: str, user: User, name: str, scopes: set[str], at: datetime) -> "ApiKey":
-        """A key whose `secret` is 256 random bits as text."""
-        kept = tuple(scope for scope in SCOPES if scope in scopes)
+        """Return a new key. `secret` is 256 random bits as text."""
+        ordered = tuple(scope for scope in SCOPES if scope in scopes)
         generation = None if user.email_verified else user.generation
-        return cls(id, user.id, name, kept, digest_of_secret(secret), clock.timestamp(at), generation=generation)
+        return cls(id, user.id, name, ordered, digest_of_secret(secret), clock.timestamp(at), generation=generation)
 
-    def opens(self, secret: str) -> bool:
-        """Whether this is the key's secret."""
+    def matches(self, secret: str) -> bool:
+        """Return whether this is the secret of the key."""
         return hmac.compare_digest(digest_of_secret(secret), self.digest)
 
     def is_live(self, user: User) -> bool:
-        """Whether `user`, whose it is, has not ended it with all sessions."""
+        """Return whether the key still works for `user`, its owner."""
         return self.generation in (None, user.generation)
 
     def claims(self, user: User) -> Claims:
-        """What it allows: the scopes, and never more than a customer may, whatever role `user` has."""
+        """Return what the key allows: its scopes, with the role of a customer whatever the role of `user`."""
         return Claims(user.id, self.id, "customer", self.scopes, user.email_verified, expires_at="")
 
     def used(self, at: datetime) -> "ApiKey | None":
-        """The key once it is used at `at`, None where that is not worth noting again."""
+        """Return the key with its last use at `at`, or None if a use in the last hour is recorded already."""
         last = self.last_used_at
-        if last is not None and at - clock.parse(last) < _NOTED_EVERY:
+        if last is not None and at - clock.parse(last) < _LAST_USED_PRECISION:
             return None
         return replace(self, last_used_at=clock.timestamp(at))
 
 
+class CreatedApiKey(NamedTuple):
+    """A new key and its text, which is shown only once."""
+
+    key: ApiKey
+    text: str
+
+
 def text_of(key_id: str, secret: str) -> str:
-    """The key as its user keeps it."""
+    """Return the key as its user stores it."""
     return f"{key_id}.{secret}"
 
 
 def parts_of(text: str) -> tuple[str, str] | None:
-    """Id and secret of the key that `text` is, None where it can be none of ours."""
+    """Return the id and the secret of a key's text, or None if the text is malformed."""
     match = _TEXT.fullmatch(text)
     return (match[1], match[2]) if match and ids.is_id(match[1], "key") else None

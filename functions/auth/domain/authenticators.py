@@ -1,23 +1,20 @@
-"""Authenticator apps (TOTP, RFC 6238) and the recovery codes for whoever loses theirs."""
+"""Authenticator apps (TOTP, RFC 6238), and recovery codes for users who lose theirs."""
 
 import hmac
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import pyotp
-
-RECOVERY_CODES = 10
-"""How many there are at first."""
+RECOVERY_CODE_COUNT = 10
 _TOTP = re.compile(r"[0-9]{6}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """A user's authenticator app. It is their second factor once they have shown a code of it.
+    """The authenticator app of a user. It becomes their second factor when they enter a code of it.
 
-    `secret` is encrypted. `recovery_codes` are keyed digests of those that are left. `last_step` is the time step of
-    the last code that was accepted: no code of it or one before it is good any more. Every change ascends `version`.
+    `secret` is encrypted. `recovery_codes` are keyed digests of the unused codes. `last_step` is the time step of the
+    last accepted code: codes of that step and of earlier steps are refused. `version` increases with every change.
     """
 
     user_id: str
@@ -27,24 +24,39 @@ class Authenticator:
     version: int = 1
 
     def used(self, step: int) -> "Authenticator":
-        """After a code of a time step was accepted."""
+        """Return the authenticator after a code of a time step was accepted."""
         return replace(self, last_step=step, version=self.version + 1)
 
     def without(self, digest: str) -> "Authenticator | None":
-        """After a recovery code was accepted, None where it is not among those left."""
+        """Return the authenticator after a recovery code was accepted, or None if the code is unknown or used."""
         left = tuple(each for each in self.recovery_codes if not hmac.compare_digest(each, digest))
         if len(left) == len(self.recovery_codes):
             return None
         return replace(self, recovery_codes=left, version=self.version + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class TotpEnrolment:
+    """What an authenticator app needs, and the recovery codes. Shown only once."""
+
+    secret: str = field(repr=False)
+    otpauth_uri: str = field(repr=False)
+    recovery_codes: tuple[str, ...] = field(repr=False)
+
+
 def is_totp(code: str) -> bool:
-    """Whether this has the form of an app's code; any other is meant to be a recovery code."""
+    """Return whether `code` has the form of an app's code. Any other text is taken as a recovery code."""
     return _TOTP.fullmatch(code) is not None
 
 
 def step_of(secret: str, code: str, at: datetime, after: int) -> int | None:
-    """The time step that `code` belongs to: now, or one either side (RFC 6238, 5.2), and later than `after`."""
+    """Return the time step of `code`, or None if it is wrong.
+
+    The current step and one on either side are accepted (RFC 6238, 5.2), if they are later than `after`.
+    """
+    # Every store loads this module, the authorizer's too, which never needs pyotp.
+    import pyotp
+
     totp = pyotp.TOTP(secret)
     now = totp.timecode(at)
     for step in (now - 1, now, now + 1):
@@ -54,10 +66,12 @@ def step_of(secret: str, code: str, at: datetime, after: int) -> int | None:
 
 
 def canonical(recovery_code: str) -> str:
-    """The text that a recovery code stands for, however it is typed."""
+    """Return a recovery code without dashes and in lower case, so that it may be typed either way."""
     return recovery_code.replace("-", "").lower()
 
 
-def uri(secret: str, email: str) -> str:
-    """What an app reads from a QR code."""
+def provisioning_uri(secret: str, email: str) -> str:
+    """Return the URI that an app reads from a QR code."""
+    import pyotp
+
     return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Remit")

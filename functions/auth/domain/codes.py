@@ -1,45 +1,43 @@
-"""One-time codes: a challenge is what a code is for; its tries are counted there and, over a day, beside the user."""
+"""One-time codes. A challenge says what a code is for. Wrong codes count per challenge and per user and day."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from common import clock
-from common.events import Actor, Event
+from common.contracts.events import Actor, Event
 
+from functions.auth.domain.authenticators import Authenticator
 from functions.auth.domain.users import User
-
-if TYPE_CHECKING:
-    from functions.auth.domain.authenticators import Authenticator
 
 Purpose = Literal["verify_email", "login", "reset_password", "change_email", "verify_phone", "pin_reset"]
 
-MINUTES = 10
-"""How long a code is good, from when its mail was written."""
-TRIES = 5
-"""How often a challenge may be tried, over all its codes."""
-WRONG_A_DAY = 10
-"""How many wrong codes a user may give for a purpose in 24 hours, over all challenges."""
+CODE_LIFETIME_MINUTES = 10
+"""How long a code is valid after its message was written."""
+MAX_TRIES = 5
+"""How many wrong codes a challenge allows, over all codes that were made for it."""
+MAX_WRONG_CODES_PER_DAY = 10
+"""How many wrong codes a user may enter for a purpose in 24 hours, over all challenges."""
 RESEND_AFTER = timedelta(minutes=1)
 AUTHENTICATOR = ""
-"""Where the codes of a challenge "go" that the user's own authenticator app answers: nowhere."""
+"""The `address` of a challenge that is answered by the user's authenticator app: no code is sent."""
 _TO_NEW_ADDRESS: tuple[Purpose, ...] = ("change_email", "verify_phone")
 _DAY = timedelta(days=1)
 
 
 def code_expiry(at: datetime) -> str:
-    """Until when a code minted at `at` is good."""
-    return clock.timestamp(at + timedelta(minutes=MINUTES))
+    """Return when a code that is made at `at` expires."""
+    return clock.timestamp(at + timedelta(minutes=CODE_LIFETIME_MINUTES))
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a code is asked for. `digest` is the keyed digest of the last code minted, None before the first.
+    """A request to enter a code. `digest` is the keyed digest of the latest code, None if no code was made yet.
 
-    `address` is where the code goes: an email address, a phone number for `verify_phone`, or AUTHENTICATOR. `subject`
-    is what the purpose is about where the user alone does not say it: the account of a `pin_reset`, the user's
-    `generation` for a `login` and for another address. `asked` counts how often a code was asked for; `expires_at`
-    (epoch seconds) is when the item itself may go.
+    `address` is the recipient: an email address, a phone number for `verify_phone`, or AUTHENTICATOR. `subject` says
+    what the purpose is about if the user alone does not: the account of a `pin_reset`; the user's `generation` for a
+    `login` and for a new address. `asked` counts the requests for a code. `expires_at` (epoch seconds) is when the
+    item may be deleted.
     """
 
     id: str
@@ -58,50 +56,53 @@ class Challenge:
     def new(
         cls, id: str, user_id: str, purpose: Purpose, address: str, at: datetime, subject: str | None = None
     ) -> "Challenge":
-        """A challenge whose first code is asked for at `at` and goes to `address`."""
+        """Return a challenge whose first code is requested at `at` and goes to `address`."""
         challenge = cls(id, user_id, purpose, address, 1, 0, int((at + _DAY).timestamp()), subject)
-        # An app has its code at once: the time runs from now.
+        # An app shows its code at once, so the time runs from now.
         return replace(challenge, code_expires_at=code_expiry(at)) if address == AUTHENTICATOR else challenge
 
     @property
     def is_open(self) -> bool:
-        """Whether a code for it may still be minted or tried."""
-        return self.used_at is None and self.tries < TRIES
+        """Whether codes may still be made and tried."""
+        return self.used_at is None and self.tries < MAX_TRIES
 
     def is_for(self, user: User) -> bool:
-        """Whether its codes go where `user` is to be reached: an address that is theirs no more proves nothing, nor
-        does a new one that was asked for in a session that they have ended with all others."""
+        """Return whether its codes still prove something about `user`.
+
+        They prove nothing if the user's email has changed, or if a new address was entered in a session that has ended
+        with all others.
+        """
         if self.purpose in _TO_NEW_ADDRESS:
             return self.subject == str(user.generation)
         return self.address in (user.email, AUTHENTICATOR)
 
     def is_fresh(self, at: datetime) -> bool:
-        """Whether its last code was asked for less than a minute ago."""
+        """Return whether the last code was requested less than a minute ago."""
         return at.timestamp() < self.expires_at - (_DAY - RESEND_AFTER).total_seconds()
 
-    def asked_again(self, at: datetime) -> "Challenge":
-        """The challenge once another code is asked for; its tries stay."""
+    def requested_again(self, at: datetime) -> "Challenge":
+        """Return the challenge after another code is requested. The tries stay."""
         return replace(self, asked=self.asked + 1, expires_at=int((at + _DAY).timestamp()))
 
     def used(self, at: datetime) -> "Challenge":
-        """The challenge once its code was given in time; no other code opens it."""
+        """Return the challenge after its correct code was entered. No other code is accepted then."""
         return replace(self, used_at=clock.timestamp(at))
 
     def has_expired(self, at: datetime) -> bool:
-        """Whether the last code's time is over; before there is one, it is not."""
+        """Return whether the latest code has expired; False if no code was made yet."""
         return self.code_expires_at is not None and clock.timestamp(at) >= self.code_expires_at
 
     def event(self, at: datetime, actor: Actor) -> Event:
-        """The event that a code has to be mailed. It carries no code: that is minted when the mail is written."""
+        """Return the event that a code must be sent. The code itself is made when its message is written."""
         data = {"challenge_id": self.id, "user_id": self.user_id, "purpose": self.purpose}
         return Event.new("code.requested", self.id, self.asked, at, data, actor)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """A user's open challenge of a purpose, and when wrong codes were given for it or those before it.
+    """The open challenge of a user for a purpose, and the times of wrong codes for it and for earlier ones.
 
-    Every change ascends `version`, so that a decision made on a stale count is refused.
+    `version` increases with every change, so that a decision based on an outdated count fails.
     """
 
     user_id: str
@@ -111,31 +112,33 @@ class Attempts:
     version: int = 1
 
     @classmethod
-    def following(cls, known: "Attempts | None", challenge: Challenge) -> "Attempts":
-        """With a new challenge open, after what is known of those before it; the day's wrong codes still count."""
-        if known is None:
+    def opening(cls, challenge: Challenge, previous: "Attempts | None") -> "Attempts":
+        """Return the attempts with `challenge` as the open one. Earlier wrong codes of the day still count."""
+        if previous is None:
             return cls(challenge.user_id, challenge.purpose, challenge.id)
-        return replace(known, challenge_id=challenge.id, version=known.version + 1)
+        return replace(previous, challenge_id=challenge.id, version=previous.version + 1)
 
-    def are_spent(self, at: datetime) -> bool:
-        """Whether no further try is allowed within the running 24 hours."""
-        return len(self._recent(at)) >= WRONG_A_DAY
+    def are_exhausted(self, at: datetime) -> bool:
+        """Return whether the limit of 24 hours is reached."""
+        return len(self._recent(at)) >= MAX_WRONG_CODES_PER_DAY
 
-    def counted(self, at: datetime) -> "Attempts":
-        """With one more try at `at`, wrong until it proves right."""
+    def with_wrong_code(self, at: datetime) -> "Attempts":
+        """Return the attempts after a wrong code at `at`."""
         return replace(self, wrong=(*self._recent(at), clock.timestamp(at)), version=self.version + 1)
 
-    def passed(self) -> "Attempts":
-        """After a right try, which does not count."""
+    def with_correct_code(self) -> "Attempts":
+        """Return the attempts after a correct code, which does not count."""
         return replace(self, version=self.version + 1)
 
     def _recent(self, at: datetime) -> tuple[str, ...]:
         return tuple(moment for moment in self.wrong if moment > clock.timestamp(at - _DAY))
 
 
-class Asked(NamedTuple):
-    """A challenge of `user` that a code is asked for; `attempts` where that made it the open one, and the event to tell
-    where a message is to go out."""
+class CodeRequest(NamedTuple):
+    """A challenge of `user` for which a code is requested, to be written.
+
+    `attempts` is set if the challenge is new, `event` if a message must be sent.
+    """
 
     user: User
     challenge: Challenge
@@ -143,10 +146,20 @@ class Asked(NamedTuple):
     event: Event | None
 
 
-class Passed(NamedTuple):
-    """A challenge as a right code uses it up, to be written with what the code allows; and the authenticator after it,
-    where the code was one of its."""
+class UsedCode(NamedTuple):
+    """The effect of a correct code, to be written in one transaction with what the code allows.
+
+    `authenticator` is set if the code came from an authenticator app or was a recovery code.
+    """
 
     challenge: Challenge
     attempts: Attempts
-    authenticator: "Authenticator | None" = None
+    authenticator: Authenticator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginChallenge:
+    """The password was correct. One of `methods` must answer the challenge next."""
+
+    challenge_id: str
+    methods: tuple[str, ...]

@@ -4,45 +4,42 @@ import re
 import unicodedata
 from collections.abc import Container
 
-from common.errors import Problem
+from common.errors import Refusal
 
 MIN_LENGTH = 8
 CONTEXT_WORDS = ("remit",)
-"""What anybody would try here, beside the user's own name and email (docs/security.md)."""
+"""Words that attackers would try here first, beside the user's own name and email (docs/security.md)."""
 
 
 def canonical(password: str) -> str:
-    """The text that a password stands for: keyboards compose accents differently, and NFKC makes one text of them."""
+    """Return the password in NFKC: keyboards compose accents differently."""
     return unicodedata.normalize("NFKC", password)
 
 
 def check_strength(password: str, common: Container[str], email: str, first_name: str, last_name: str) -> None:
-    """Refuses what is easy to guess for anybody, or for who knows the user. Raises Problem `weak_password`."""
+    """Raise Refusal `weak_password` if the password is common, or easy to guess for somebody who knows the user."""
     check_common(password, common)
-    check_own(password, email, first_name, last_name)
+    check_personal(password, email, first_name, last_name)
 
 
 def check_common(password: str, common: Container[str]) -> None:
-    """Refuses passwords that are short, or among the commonest (`common`, in lower case).
-
-    Raises Problem `weak_password`.
-    """
+    """Raise Refusal `weak_password` if the password is short or among the `common` ones, which are in lower case."""
     password = canonical(password)
     if len(password) < MIN_LENGTH:
-        raise Problem("weak_password", f"The password must have at least {MIN_LENGTH} characters.")
+        raise Refusal("weak_password", f"The password must have at least {MIN_LENGTH} characters.")
     if password.casefold() in common:
-        raise Problem("weak_password", "This is one of the commonest passwords.")
+        raise Refusal("weak_password", "This password is too common. Choose another one.")
 
 
-def check_own(password: str, email: str, first_name: str, last_name: str) -> None:
-    """Refuses passwords that are the user's own name or email, or ours.
+def check_personal(password: str, email: str, first_name: str, last_name: str) -> None:
+    """Raise Refusal `weak_password` if the password is the user's name or email, or the name of the service.
 
-    Case, punctuation and digits put around them make it no better. Raises Problem `weak_password`.
+    Case, punctuation, and digits around these words make no difference.
     """
     own = {email, email.partition("@")[0], first_name, last_name, first_name + last_name, last_name + first_name}
     bare = _bare(password)
     if bare and bare in {_bare(word) for word in own.union(CONTEXT_WORDS)}:
-        raise Problem("weak_password", "The password must not be your name, your email or ours.")
+        raise Refusal("weak_password", "The password must not be your name, your email or the name of this service.")
 
 
 def _bare(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Sessions, the refresh tokens that carry them on, and the claims of access tokens."""
+"""Sessions, the refresh tokens that continue them, and the claims of access tokens."""
 
 import hashlib
 import hmac
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from common import clock, ids
-from common.events import Actor, Event
+from common.contracts.events import Actor, Event
 
 from functions.auth.domain.users import User
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=30)
 REUSE_GRACE = timedelta(seconds=10)
-"""Two tabs may send one refresh token; only what comes later than this is taken for theft."""
+"""Two tabs may send the same refresh token. A later use counts as theft."""
 DEVICE_MEMORY = timedelta(days=90)
 SCOPES = ("read", "write", "payments")
 
@@ -25,9 +25,9 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a good access token says, as of when it was issued, or what an API key allows.
+    """What a valid access token says, as of when it was issued, or what an API key allows.
 
-    `session_id` is the key's id for a key, and `expires_at` (RFC 3339) is then empty.
+    For an API key, `session_id` is the key's id and `expires_at` (RFC 3339) is empty.
     """
 
     user_id: str
@@ -40,8 +40,10 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A refresh token: whose, of which session, a `family` secret that all tokens of the session share, and 256 random
-    bits of its own. Clients see one opaque text."""
+    """A refresh token, which clients see as one opaque text.
+
+    All tokens of a session share the `family` secret. `secret` is 256 random bits of this token alone.
+    """
 
     user_id: str
     session_id: str
@@ -50,7 +52,7 @@ class RefreshToken:
 
     @classmethod
     def parse(cls, text: str) -> "RefreshToken | None":
-        """The token that `text` is, None where it can be none of ours."""
+        """Return the token of `text`, or None if the text is malformed."""
         match text.split("."):
             case [user_id, session_id, family, secret] if (
                 ids.is_id(user_id, "usr")
@@ -63,17 +65,17 @@ class RefreshToken:
 
     @property
     def text(self) -> str:
-        """The token as the client keeps it."""
+        """The token as the client stores it."""
         return f"{self.user_id}.{self.session_id}.{self.family}.{self.secret}"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in device. It keeps digests of its current refresh token and of the family.
+    """A signed-in device, with digests of its current refresh token and of the family.
 
-    `generation` is the user's when it was opened: it lives only while it still is. `expires_at` (epoch seconds) is when
-    the current refresh token dies, and the session with it. `used` is when tokens were used whose grace lasts yet, by
-    digest: a thief who goes on rotating must not keep the grace of the stolen one alive.
+    `generation` is the user's when the session was opened; the session ends when the user's changes. `expires_at`
+    (epoch seconds) is when the current refresh token and the session expire. `used` is when recent tokens were used,
+    by digest: a thief who keeps rotating must not extend the grace period of the stolen token.
     """
 
     id: str
@@ -91,7 +93,7 @@ class Session:
 
     @classmethod
     def new(cls, token: RefreshToken, generation: int, at: datetime, actor: Actor) -> "Session":
-        """The session that a login opens, with its first refresh token."""
+        """Return the session that a login opens, with its first refresh token."""
         return cls(
             id=token.session_id,
             user_id=token.user_id,
@@ -107,7 +109,7 @@ class Session:
         )
 
     def is_live(self, at: datetime, user: User) -> bool:
-        """Whether it has neither ended nor expired, and `user`, whose it is, is active and has not ended them all."""
+        """Return whether the session is valid at `at`, given its `user` as they are now."""
         return (
             self.ended_at is None
             and at.timestamp() < self.expires_at
@@ -115,13 +117,13 @@ class Session:
             and self.generation == user.generation
         )
 
-    def owns(self, token: RefreshToken) -> bool:
-        """Whether `token` is or once was a refresh token of this session, and no guess from its public ids."""
+    def has_issued(self, token: RefreshToken) -> bool:
+        """Return whether `token` is or was a refresh token of this session. Knowing the public ids is not enough."""
         return hmac.compare_digest(digest_of_secret(token.family), self.family)
 
-    def judge(self, token: RefreshToken, user: User, at: datetime) -> Literal["rotate", "refuse", "end"]:
-        """What using `token` now leads to: the next token, a plain no, or a no that ends the session for theft."""
-        if not self.is_live(at, user) or not self.owns(token):
+    def decide(self, token: RefreshToken, user: User, at: datetime) -> Literal["rotate", "refuse", "end"]:
+        """Return what using `token` leads to: the next token, a refusal, or the end of the session because of theft."""
+        if not self.is_live(at, user) or not self.has_issued(token):
             return "refuse"
         if hmac.compare_digest(digest_of_secret(token.secret), self.current):
             return "rotate"
@@ -129,7 +131,7 @@ class Session:
         return "refuse" if moment is not None and at - clock.parse(moment) <= REUSE_GRACE else "end"
 
     def rotated(self, token: RefreshToken, at: datetime, actor: Actor) -> "Session":
-        """The session with `token` as its current one."""
+        """Return the session with `token` as its current refresh token."""
         since = clock.timestamp(at - REUSE_GRACE)
         used = {digest: moment for digest, moment in self.used.items() if moment >= since}
         return replace(
@@ -142,7 +144,7 @@ class Session:
         )
 
     def login_event(self, at: datetime, actor: Actor, *, new_device: bool) -> Event:
-        """The event of the login that opened it; `new_device` where no earlier login came from this device."""
+        """Return the event of the login that opened the session. `new_device`: no earlier login used this device."""
         who = replace(actor, user_id=self.user_id, session_id=self.id)
         data = {"user_id": self.user_id, "new_device": new_device, "device": self.device}
         return Event.new("user.login", self.id, 1, at, data, who)
@@ -150,9 +152,9 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a user once signed in from: a digest of user agent and network, forgotten at `expires_at` (epoch seconds).
+    """A device that a user signed in from: a digest of user agent and network, until `expires_at` (epoch seconds).
 
-    The network is the address's /24 or, of IPv6, /48: what a provider moves a customer around in.
+    The network is the /24 of an IPv4 address and the /48 of an IPv6 address: providers move customers within these.
     """
 
     user_id: str
@@ -161,13 +163,22 @@ class Device:
 
     @classmethod
     def of(cls, user_id: str, at: datetime, actor: Actor) -> "Device":
-        """The device that `actor` uses, known for 90 days from `at`."""
+        """Return the device that `actor` uses, known for 90 days from `at`."""
         digest = digest_of_secret(f"{actor.user_agent or ''}\n{_network(actor.ip or '')}")
         return cls(user_id, digest, int((at + DEVICE_MEMORY).timestamp()))
 
     def is_known(self, at: datetime) -> bool:
-        """Whether it is still remembered."""
+        """Return whether the device is still known."""
         return at.timestamp() < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedTokens:
+    """The tokens that a login or a refresh returns."""
+
+    user: User
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
 
 
 def _network(ip: str) -> str:
@@ -179,7 +190,7 @@ def _network(ip: str) -> str:
 
 
 def digest_of_secret(secret: str) -> str:
-    """A digest of 256 random bits, which can't be guessed from it: no key and no salt are needed."""
+    """Return a digest of 256 random bits. They can't be guessed, so the digest needs neither key nor salt."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

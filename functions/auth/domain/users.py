@@ -1,11 +1,11 @@
-"""Users: who they are, and what their events say."""
+"""Users and their events."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from common import clock
-from common.events import Actor, Event, Type
+from common.contracts.events import Actor, Event, EventType
 
 Role = Literal["customer", "arbiter", "admin"]
 Status = Literal["active", "suspended", "deleted"]
@@ -14,8 +14,10 @@ SecondFactor = Literal["none", "email", "totp"]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person with an account here. `sequence` ascends with every change; a session lives while its `generation` is
-    the user's, so that raising it ends them all."""
+    """A registered person. `sequence` increases with every change.
+
+    A session lives only while its `generation` equals the user's, so that raising the user's ends all sessions.
+    """
 
     id: str
     email: str
@@ -45,7 +47,7 @@ class User:
         last_name: str,
         password_hash: str,
     ) -> "User":
-        """A customer who registers at `at`, with nothing verified yet."""
+        """Return a customer who registers at `at`, with nothing verified yet."""
         return cls(
             id=id,
             email=email,
@@ -64,20 +66,11 @@ class User:
         )
 
     def revised(self, at: datetime, **changes: Any) -> "User":
-        """The user after their next change."""
+        """Return the user after their next change."""
         return replace(self, **changes, updated_at=clock.timestamp(at), sequence=self.sequence + 1)
 
-    def deletion(self, at: datetime, actor: Actor) -> Event:
-        """The event of the change that leaves nothing of the user but the fact; it holds no personal data of theirs."""
-        data = {"user_id": self.id, "status": "deleted"}
-        return Event.new("user.deleted", self.id, self.sequence + 1, at, data, actor)
-
-    def login_failed(self, at: datetime, actor: Actor) -> Event:
-        """The event of a wrong password or second factor, by whoever gave it."""
-        return Event.new("user.login_failed", self.id, int(at.timestamp() * 1000), at, {"user_id": self.id}, actor)
-
-    def event(self, type: Type, at: datetime, actor: Actor, changed: tuple[str, ...] = ()) -> Event:
-        """The event of the change that made the user what they are now; `changed` names the fields."""
+    def event(self, type: EventType, at: datetime, actor: Actor, changed: tuple[str, ...] = ()) -> Event:
+        """Return the event of the change that made the user what they are now. `changed` names the fields."""
         data = {
             "user_id": self.id,
             "email": self.email,
@@ -91,3 +84,27 @@ class User:
             "changed": list(changed),
         }
         return Event.new(type, self.id, self.sequence, at, data, actor)
+
+    def deleted_event(self, at: datetime, actor: Actor) -> Event:
+        """Return the event that the user is deleted. It has no personal data."""
+        data = {"user_id": self.id, "status": "deleted"}
+        return Event.new("user.deleted", self.id, self.sequence + 1, at, data, actor)
+
+    def login_failed_event(self, at: datetime, actor: Actor) -> Event:
+        """Return the event that `actor` entered a wrong password or second factor."""
+        return Event.new("user.login_failed", self.id, int(at.timestamp() * 1000), at, {"user_id": self.id}, actor)
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users to list; None matches any."""
+
+    role: Role | None = None
+    status: Status | None = None
+    email: str | None = None
+
+    def matches(self, user: User) -> bool:
+        """Return whether `user` is listed."""
+        return (
+            self.role in (None, user.role) and self.status in (None, user.status) and self.email in (None, user.email)
+        )

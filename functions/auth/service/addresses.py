@@ -1,126 +1,105 @@
-"""Where users are reached: another email address or phone, proven by a code that was sent there."""
+"""Changing the email address or the phone number. A code that is sent there proves that it is the user's."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from common.clock import Clock
-from common.errors import Problem
-from common.events import SYSTEM, Actor, Event
+from common.contracts.events import SYSTEM, Actor
+from common.errors import Refusal
+from common.retry import retry_on_conflict
 
-from functions.auth.domain.codes import Passed
+from functions.auth.domain.codes import UsedCode
 from functions.auth.domain.throttle import digest_of
 from functions.auth.domain.users import User
-from functions.auth.service import present, settled
+from functions.auth.service import ATTEMPTS, signed_in_user
 from functions.auth.service.codes import Codes
-from functions.auth.service.credentials import Credentials, Proven
+from functions.auth.service.credentials import Credentials, PasswordProof
 
-
-class Store(Protocol):
-    """What changing addresses needs of the table."""
-
-    def user(self, user_id: str) -> User | None:
-        """A user by id."""
-
-    def user_by_phone(self, phone: str) -> User | None:
-        """A user by phone, verified or not."""
-
-    def check_free(self, email: str, phone: str | None) -> None:
-        """Raises Problem `email_taken` or `phone_taken`."""
-
-    def change_email(self, user: User, before: User, event: Event, passed: Passed) -> None:
-        """Writes the user with another email, which is claimed, and frees the one before.
-
-        Raises Problem `email_taken`, and Stale.
-        """
-
-    def change_phone(
-        self, user: User, before: User, event: Event, passed: Passed, loser: tuple[User, Event] | None
-    ) -> None:
-        """Writes the user with another phone, which is claimed, and frees the one before. Raises Stale.
-
-        `loser` is who had the number until now, without it, and the event of that.
-        """
+if TYPE_CHECKING:
+    from functions.auth.store import AuthStore
 
 
 class Addresses:
-    """Email addresses and phones that change."""
+    """Changes of email addresses and phone numbers."""
 
-    def __init__(self, store: Store, codes: Codes, credentials: Credentials, now: Clock) -> None:
+    def __init__(self, store: "AuthStore", codes: Codes, credentials: Credentials, now: Clock) -> None:
         self._store = store
         self._codes = codes
         self._credentials = credentials
         self._now = now
 
     def change_email(self, actor: Actor, user_id: str, email: str, password: str) -> None:
-        """Asks for a code to a new address; until it is confirmed nothing changes.
+        """Send a code to a new address. Nothing changes until it is confirmed.
 
-        Raises Problem `invalid_credentials`, `email_taken` and `rate_limited`.
+        Raises Refusal `invalid_credentials`, `email_taken` or `rate_limited`.
         """
-        proven = self._credentials.prove(user_id, password, actor)
-        settled(lambda: self._ask_email(actor, proven, email))
+        proof = self._credentials.reauthenticate(user_id, password, actor)
+        retry_on_conflict(lambda: self._change_email(actor, proof, email), attempts=ATTEMPTS)
 
-    def _ask_email(self, actor: Actor, proven: Proven, email: str) -> None:
-        user = self._credentials.still(proven)
+    def _change_email(self, actor: Actor, proof: PasswordProof, email: str) -> None:
+        user = self._credentials.recheck(proof)
         self._store.check_free(email, None)
-        # Under the user, not the address: nobody is to be mailed by a user who tries one after another.
+        # The limit counts per user, not per address: a user must not send mail to one address after another.
         key = digest_of("change_email", user.id)
         generation = str(user.generation)
-        self._codes.ask(key, user, "change_email", actor, address=email, subject=generation, counters=proven.counters)
+        self._codes.request_code(
+            key, user, "change_email", actor, address=email, subject=generation, counter_keys=proof.counter_keys
+        )
 
     def confirm_email(self, actor: Actor, user_id: str, code: str) -> User:
-        """The user with the address that the code went to; open codes to the old one are void.
+        """Return the user with the address that the code was sent to. Open codes to the old address become void.
 
-        Raises Problem `invalid_code`, `code_expired`, and `email_taken` where somebody was faster.
+        Raises Refusal `invalid_code` or `code_expired`, and `email_taken` if another user has it by now.
         """
 
-        def write(user: User, passed: Passed) -> User:
+        def write(user: User, used: UsedCode) -> User:
             now = self._now()
-            revised = user.revised(now, email=passed.challenge.address, email_verified=True)
+            revised = user.revised(now, email=used.challenge.address, email_verified=True)
             event = revised.event("user.updated", now, actor, ("email",))
-            self._store.change_email(revised, user, event, passed)
+            self._store.change_email(revised, user, event, used)
             return revised
 
         return self._codes.redeem(user_id, "change_email", code, write)
 
     def set_phone(self, actor: Actor, user_id: str, phone: str) -> None:
-        """Asks for a code to a phone; until it is confirmed nothing changes.
+        """Send a code to a phone number. Nothing changes until it is confirmed.
 
-        Raises Problem `phone_taken` where it is somebody else's, who has verified it, and `rate_limited`.
+        Raises Refusal `rate_limited`, and `phone_taken` if another user has verified the number.
         """
-        settled(lambda: self._ask_phone(actor, user_id, phone))
+        retry_on_conflict(lambda: self._set_phone(actor, user_id, phone), attempts=ATTEMPTS)
 
-    def _ask_phone(self, actor: Actor, user_id: str, phone: str) -> None:
-        user = present(self._store.user(user_id))
-        self._holder(user, phone)
+    def _set_phone(self, actor: Actor, user_id: str, phone: str) -> None:
+        user = signed_in_user(self._store.user(user_id))
+        self._unverified_owner(user, phone)
         key, generation = digest_of("verify_phone", user.id), str(user.generation)
-        self._codes.ask(key, user, "verify_phone", actor, address=phone, subject=generation)
+        self._codes.request_code(key, user, "verify_phone", actor, address=phone, subject=generation)
 
     def confirm_phone(self, actor: Actor, user_id: str, code: str) -> User:
-        """The user with the phone that the code went to. Who had the number but never verified it loses it.
+        """Return the user with the number that the code was sent to. A user who never verified the number loses it.
 
-        Raises Problem `invalid_code`, `code_expired`, and `phone_taken` as `set_phone`.
+        Raises Refusal `invalid_code` or `code_expired`, and `phone_taken` if another user has verified the number.
         """
 
-        def write(user: User, passed: Passed) -> User:
+        def write(user: User, used: UsedCode) -> User:
             now = self._now()
-            phone = passed.challenge.address
-            holder = self._holder(user, phone)
-            loser = None
-            if holder is not None:
-                without = holder.revised(now, phone=None)
-                # Not the actor's doing as far as the loser may know: they must not learn who has the number, and where.
-                loser = (without, without.event("user.updated", now, SYSTEM, ("phone",)))
+            phone = used.challenge.address
+            owner = self._unverified_owner(user, phone)
+            previous = None
+            if owner is not None:
+                without = owner.revised(now, phone=None)
+                # The previous owner must not learn who has the number now, so the event does not name the actor.
+                previous = (without, without.event("user.updated", now, SYSTEM, ("phone",)))
             revised = user.revised(now, phone=phone, phone_verified=True)
             event = revised.event("user.updated", now, actor, ("phone",))
-            self._store.change_phone(revised, user, event, passed, loser)
+            self._store.change_phone(revised, user, event, used, previous)
             return revised
 
         return self._codes.redeem(user_id, "verify_phone", code, write)
 
-    def _holder(self, user: User, phone: str) -> User | None:
-        """Who else has the number, unverified. Raises Problem `phone_taken` where it is verified."""
-        holder = self._store.user_by_phone(phone)
-        if holder is None or holder.id == user.id:
+    def _unverified_owner(self, user: User, phone: str) -> User | None:
+        """Return another user who has the number unverified. Raises Refusal `phone_taken` if it is verified."""
+        owner = self._store.user_by_phone(phone)
+        if owner is None or owner.id == user.id:
             return None
-        if holder.phone_verified:
-            raise Problem("phone_taken")
-        return holder
+        if owner.phone_verified:
+            raise Refusal("phone_taken")
+        return owner

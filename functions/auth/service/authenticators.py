@@ -1,80 +1,49 @@
-"""Authenticator apps: enrolled, confirmed by a code, used, and given up."""
+"""Authenticator apps: enrolled, confirmed by a code, used and disabled."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from common.clock import Clock
-from common.errors import Problem
-from common.events import Actor, Event
+from common.contracts.events import Actor, Event
+from common.errors import Refusal
 from common.idempotency import digest
+from common.retry import retry_on_conflict
 
-from functions.auth.domain.authenticators import RECOVERY_CODES, Authenticator, canonical, is_totp, step_of, uri
-from functions.auth.domain.codes import Attempts, Challenge, Purpose
-from functions.auth.domain.throttle import Counters
+from functions.auth.domain.authenticators import (
+    RECOVERY_CODE_COUNT,
+    Authenticator,
+    TotpEnrolment,
+    canonical,
+    is_totp,
+    provisioning_uri,
+    step_of,
+)
+from functions.auth.domain.codes import Attempts
 from functions.auth.domain.users import User
-from functions.auth.service import present, settled
-from functions.auth.service.credentials import Credentials, Proven
+from functions.auth.service import ATTEMPTS, signed_in_user
+from functions.auth.service.credentials import Credentials, PasswordProof
 
-
-class Store(Protocol):
-    """What authenticators need of the table."""
-
-    def user(self, user_id: str) -> User | None:
-        """A user by id."""
-
-    def authenticator(self, user_id: str) -> Authenticator | None:
-        """The user's authenticator app, confirmed or not."""
-
-    def enrol(self, user: User, authenticator: Authenticator) -> None:
-        """Writes an authenticator that is yet to be confirmed, in the place of another such one. Raises Stale."""
-
-    def change_factor(
-        self,
-        user: User,
-        event: Event,
-        authenticator: Authenticator | None,
-        counters: Counters | None = None,
-        attempts: Attempts | None = None,
-    ) -> None:
-        """Writes the user with another second factor, and their authenticator as it is then: gone, but for `totp`.
-
-        Raises Stale.
-        """
-
-    def attempts(self, user_id: str, purpose: Purpose) -> Attempts | None:
-        """The user's open challenge of a purpose, and the wrong codes given for it."""
-
-    def count_try(self, challenge: Challenge | None, attempts: Attempts, event: Event | None) -> None:
-        """Counts a wrong try. Raises Stale."""
+if TYPE_CHECKING:
+    from functions.auth.store import AuthStore
 
 
 class Cipher(Protocol):
-    """How secrets that have to be read again are kept."""
+    """Encryption of secrets that must be read again."""
 
     def encrypt(self, user_id: str, text: str) -> bytes:
-        """A secret of a user's, sealed."""
+        """Encrypt a secret for a user."""
 
     def decrypt(self, user_id: str, sealed: bytes) -> str:
-        """What was sealed for this user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """What a user's app has to know, and the codes for when it is lost; shown once."""
-
-    secret: str = field(repr=False)
-    otpauth_uri: str = field(repr=False)
-    recovery_codes: tuple[str, ...] = field(repr=False)
+        """Decrypt a secret that was encrypted for the same user."""
 
 
 class Authenticators:
-    """Apps that know a user's secret. `key` answers the key of the recovery codes' digests."""
+    """The authenticator apps of users. `key` returns the key of the recovery codes' digests."""
 
     def __init__(
         self,
-        store: Store,
+        store: "AuthStore",
         credentials: Credentials,
         cipher: Cipher,
         key: Callable[[], bytes],
@@ -90,20 +59,20 @@ class Authenticators:
         self._new_recovery_code = new_recovery_code
         self._now = now
 
-    def enrol(self, user_id: str) -> Enrolment:
-        """A new secret, which becomes the second factor by `confirm` and replaces one that is not confirmed.
+    def enrol(self, user_id: str) -> TotpEnrolment:
+        """Make a new secret. It replaces an unconfirmed one, and becomes the second factor by `confirm`.
 
-        Raises Problem `invalid_state` where there is a confirmed one.
+        Raises Refusal `invalid_state` if there is a confirmed one.
         """
-        return settled(lambda: self._enrol(user_id))
+        return retry_on_conflict(lambda: self._enrol(user_id), attempts=ATTEMPTS)
 
-    def _enrol(self, user_id: str) -> Enrolment:
-        user = present(self._store.user(user_id))
+    def _enrol(self, user_id: str) -> TotpEnrolment:
+        user = signed_in_user(self._store.user(user_id))
         if user.second_factor == "totp":
-            raise Problem("invalid_state", "There is an authenticator app already; disable it first.")
+            raise Refusal("invalid_state", "You already have an authenticator app. Disable it first.")
         known = self._store.authenticator(user_id)
         secret = self._new_secret()
-        codes = tuple(self._new_recovery_code() for _ in range(RECOVERY_CODES))
+        codes = tuple(self._new_recovery_code() for _ in range(RECOVERY_CODE_COUNT))
         authenticator = Authenticator(
             user_id,
             self._cipher.encrypt(user_id, secret),
@@ -111,53 +80,53 @@ class Authenticators:
             version=known.version + 1 if known else 1,
         )
         self._store.enrol(user, authenticator)
-        return Enrolment(secret, uri(secret, user.email), codes)
+        return TotpEnrolment(secret, provisioning_uri(secret, user.email), codes)
 
     def confirm(self, actor: Actor, user_id: str, code: str) -> None:
-        """Makes the enrolled app the second factor, given a code of it.
+        """Make the enrolled app the second factor, given a code of it.
 
-        Raises Problem `invalid_code`, and `invalid_state` where there is none, or it is confirmed.
+        Raises Refusal `invalid_code`, and `invalid_state` if no app is enrolled or it is confirmed already.
         """
-        settled(lambda: self._confirm(actor, user_id, code))
+        retry_on_conflict(lambda: self._confirm(actor, user_id, code), attempts=ATTEMPTS)
 
     def _confirm(self, actor: Actor, user_id: str, code: str) -> None:
-        user = present(self._store.user(user_id))
+        user = signed_in_user(self._store.user(user_id))
         enrolled = self._store.authenticator(user_id)
         if enrolled is None or user.second_factor == "totp":
-            raise Problem("invalid_state", "There is no authenticator app that waits to be confirmed.")
+            raise Refusal("invalid_state", "There is no authenticator app to confirm.")
         now = self._now()
         confirmed = self._after_totp(enrolled, code, now)
         if confirmed is None:
-            raise Problem("invalid_code")
+            raise Refusal("invalid_code")
         revised = user.revised(now, second_factor="totp")
-        self._store.change_factor(revised, _updated(revised, now, actor), confirmed)
+        self._store.change_second_factor(revised, _updated(revised, now, actor), confirmed)
 
     def disable(self, actor: Actor, user_id: str, password: str, code: str) -> None:
-        """Gives the app up, as a second factor too. Wrong codes count with those of the user's logins.
+        """Disable the app as a second factor. Wrong codes count with those of the user's logins.
 
-        Raises Problem `invalid_credentials`, `rate_limited`, `invalid_code`, and `invalid_state` where there is none.
+        Raises Refusal `invalid_credentials`, `rate_limited` or `invalid_code`, and `invalid_state` if there is no app.
         """
-        proven = self._credentials.prove(user_id, password, actor)
-        settled(lambda: self._disable(actor, proven, code))
+        proof = self._credentials.reauthenticate(user_id, password, actor)
+        retry_on_conflict(lambda: self._disable(actor, proof, code), attempts=ATTEMPTS)
 
-    def _disable(self, actor: Actor, proven: Proven, code: str) -> None:
-        user = self._credentials.still(proven)
+    def _disable(self, actor: Actor, proof: PasswordProof, code: str) -> None:
+        user = self._credentials.recheck(proof)
         if user.second_factor != "totp":
-            raise Problem("invalid_state", "There is no authenticator app.")
+            raise Refusal("invalid_state", "You have no authenticator app.")
         now = self._now()
         attempts = self._store.attempts(user.id, "login") or Attempts(user.id, "login", "", version=0)
-        if attempts.are_spent(now):
-            raise Problem("invalid_code")
+        if attempts.are_exhausted(now):
+            raise Refusal("invalid_code")
         used = self.after(user, code, now)
         if used is None:
-            self._store.count_try(None, attempts.counted(now), user.login_failed(now, actor))
-            raise Problem("invalid_code")
+            self._store.count_wrong_code(None, attempts.with_wrong_code(now), user.login_failed_event(now, actor))
+            raise Refusal("invalid_code")
         revised = user.revised(now, second_factor="none")
         event = _updated(revised, now, actor)
-        self._store.change_factor(revised, event, used, proven.counters, attempts.passed())
+        self._store.change_second_factor(revised, event, used, proof.counter_keys, attempts.with_correct_code())
 
     def after(self, user: User, code: str, at: datetime) -> Authenticator | None:
-        """The user's authenticator once a code of the app or a recovery code is used, None where it is wrong."""
+        """Return the user's authenticator after an app's code or a recovery code was used, or None if it is wrong."""
         authenticator = self._store.authenticator(user.id)
         if authenticator is None or user.second_factor != "totp":
             return None

@@ -1,68 +1,44 @@
-"""One-time codes: asked for, minted when their message is written, tried."""
+"""One-time codes: requested, made when their message is written, and checked."""
 
 import hmac
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from common.clock import Clock
-from common.errors import Problem
-from common.events import Actor, Event
+from common.contracts.auth import CheckCode, MintCode, MintedCode, RequestCode
+from common.contracts.events import Actor, Event
+from common.contracts.task import Done
+from common.errors import Refusal
 from common.idempotency import digest
-from common.tasks import CheckCode, CheckedCode, MintCode, MintedCode, RequestCode, RequestedCode
+from common.retry import retry_on_conflict
 
 from functions.auth.domain.codes import (
     AUTHENTICATOR,
-    MINUTES,
-    Asked,
+    CODE_LIFETIME_MINUTES,
     Attempts,
     Challenge,
-    Passed,
+    CodeRequest,
     Purpose,
+    UsedCode,
     code_expiry,
 )
-from functions.auth.domain.throttle import Counters, digest_of
+from functions.auth.domain.throttle import CounterKeys, digest_of
 from functions.auth.domain.users import User
-from functions.auth.service import settled
+from functions.auth.service import ATTEMPTS
+
+if TYPE_CHECKING:
+    from functions.auth.store import AuthStore
 
 T = TypeVar("T")
 
 
-class Store(Protocol):
-    """What codes need of the table."""
-
-    def user(self, user_id: str) -> User | None:
-        """A user by id."""
-
-    def challenge(self, challenge_id: str) -> Challenge | None:
-        """A challenge by id."""
-
-    def attempts(self, user_id: str, purpose: Purpose) -> Attempts | None:
-        """The user's open challenge of a purpose, and the wrong codes given for it."""
-
-    def count_try(self, challenge: Challenge | None, attempts: Attempts, event: Event | None) -> None:
-        """Counts a wrong try at both, while the challenge is open and `attempts` follows it. Raises Stale."""
-
-    def set_code(self, challenge_id: str, digest: str, expires_at: str) -> bool:
-        """Replaces the code of a challenge that is open; answers whether it is."""
-
-    def ask(self, key: str, at: datetime, asked: Asked | None, counters: Counters | None = None) -> None:
-        """Notes that a code was asked for under `key`, with the challenge that this made or changed.
-
-        Raises Problem `rate_limited` where one was asked for within the last minute, and Stale; this too where the
-        user's email is another, and where `counters` ask for a wait.
-        """
-
-    def use_code(self, user: User, passed: Passed) -> None:
-        """Uses up a challenge that allows something in another room. Raises Stale."""
-
-
 class Codes:
-    """Codes of every purpose. `secret` answers the key of their digests."""
+    """Codes of every purpose. `secret` returns the key of their digests."""
 
     def __init__(
         self,
-        store: Store,
+        store: "AuthStore",
         now: Clock,
         new_id: Callable[[str, datetime], str],
         new_code: Callable[[], str],
@@ -74,16 +50,13 @@ class Codes:
         self._new_code = new_code
         self._secret = secret
 
-    def first(self, user_id: str, purpose: Purpose, address: str, at: datetime) -> tuple[Challenge, Attempts]:
-        """A challenge for somebody who had none of this purpose, to be written with what caused it."""
-        challenge = self.new(user_id, purpose, address, at)
-        return challenge, Attempts.following(None, challenge)
-
-    def new(self, user_id: str, purpose: Purpose, address: str, at: datetime, subject: str | None = None) -> Challenge:
-        """A challenge whose code goes to `address`."""
+    def new_challenge(
+        self, user_id: str, purpose: Purpose, address: str, at: datetime, subject: str | None = None
+    ) -> Challenge:
+        """Return a new challenge, to be written with what caused it."""
         return Challenge.new(self._new_id("chl", at), user_id, purpose, address, at, subject)
 
-    def ask(
+    def request_code(
         self,
         key: str,
         user: User | None,
@@ -92,58 +65,60 @@ class Codes:
         *,
         address: str | None = None,
         subject: str | None = None,
-        counters: Counters | None = None,
+        counter_keys: CounterKeys | None = None,
     ) -> None:
-        """Asks for a code for `user`, to their email unless there is an `address`; of the open challenge where it is
-        for the same. For None it only notes that `key` asked, so both look alike from outside.
+        """Request a code for `user`, sent to `address` or else to their email.
 
-        Raises Problem `rate_limited` within a minute of the last time, and Stale.
+        Continues the open challenge if it has the same address and subject. For a `user` of None, it only records the
+        request under `key`, so that both look alike from outside.
+        Raises Refusal `rate_limited` if `key` was used within the last minute, and Stale.
         """
         now = self._now()
         attempts = self._store.attempts(user.id, purpose) if user else None
-        if user is None or (attempts is not None and attempts.are_spent(now)):
-            self._store.ask(key, now, None, counters)
+        if user is None or (attempts is not None and attempts.are_exhausted(now)):
+            self._store.request_code(key, now, None, counter_keys)
             return
         to = address or user.email
         known = self._store.challenge(attempts.challenge_id) if attempts else None
+        opened = None
         if known is not None and known.is_open and (known.address, known.subject) == (to, subject):
-            again = known.asked_again(now)
-            self._store.ask(key, now, Asked(user, again, None, again.event(now, actor)), counters)
-            return
-        challenge = self.new(user.id, purpose, to, now, subject)
-        opened = Attempts.following(attempts, challenge)
-        self._store.ask(key, now, Asked(user, challenge, opened, challenge.event(now, actor)), counters)
+            challenge = known.requested_again(now)
+        else:
+            challenge = self.new_challenge(user.id, purpose, to, now, subject)
+            opened = Attempts.opening(challenge, attempts)
+        request = CodeRequest(user, challenge, opened, challenge.event(now, actor))
+        self._store.request_code(key, now, request, counter_keys)
 
-    def ask_again(self, challenge_id: str, actor: Actor) -> None:
-        """Asks for another code of a login's challenge; nothing tells whether there is one.
+    def resend_login_code(self, challenge_id: str, actor: Actor) -> None:
+        """Send another code for the challenge of a login. An unknown challenge looks the same.
 
-        Raises Problem `rate_limited` within a minute of the last time.
+        Raises Refusal `rate_limited` within a minute of the last request.
         """
-        settled(lambda: self._ask_again(challenge_id, actor))
+        retry_on_conflict(lambda: self._resend_login_code(challenge_id, actor), attempts=ATTEMPTS)
 
-    def _ask_again(self, challenge_id: str, actor: Actor) -> None:
+    def _resend_login_code(self, challenge_id: str, actor: Actor) -> None:
         now = self._now()
         challenge = self._store.challenge(challenge_id)
         user = self._store.user(challenge.user_id if challenge else "nobody")
-        asked = None
+        request = None
         if (
             challenge is not None
             and user is not None
             and (challenge.purpose, challenge.address) == ("login", user.email)
             and challenge.is_open
             and not challenge.has_expired(now)
-            and not self._are_spent(user, now)
+            and not self._are_exhausted(user, now)
         ):
-            again = challenge.asked_again(now)
-            asked = Asked(user, again, None, again.event(now, actor))
-        self._store.ask(digest_of("challenge", challenge_id), now, asked)
+            again = challenge.requested_again(now)
+            request = CodeRequest(user, again, None, again.event(now, actor))
+        self._store.request_code(digest_of("challenge", challenge_id), now, request)
 
-    def _are_spent(self, user: User, at: datetime) -> bool:
+    def _are_exhausted(self, user: User, at: datetime) -> bool:
         attempts = self._store.attempts(user.id, "login")
-        return attempts is None or attempts.are_spent(at)
+        return attempts is None or attempts.are_exhausted(at)
 
     def mint(self, request: MintCode) -> MintedCode:
-        """A fresh code for a challenge whose message is being written; the code before it is void."""
+        """Return a new code for a challenge whose message is being written. The code before it becomes void."""
         now = self._now()
         challenge = self._store.challenge(request.challenge_id)
         user = self._store.user(challenge.user_id) if challenge else None
@@ -152,20 +127,21 @@ class Codes:
         code = self._new_code()
         if not self._store.set_code(challenge.id, self._digest(challenge.id, code), code_expiry(now)):
             return MintedCode("gone")
-        return MintedCode("minted", challenge.purpose, challenge.address, user.first_name, code, MINUTES)
+        return MintedCode("minted", challenge.purpose, challenge.address, user.first_name, code, CODE_LIFETIME_MINUTES)
 
     def redeem(
         self,
         user_id: str,
         purpose: Purpose,
         code: str,
-        write: Callable[[User, Passed], T],
+        write: Callable[[User, UsedCode], T],
         subject: str | None = None,
     ) -> T:
-        """Tries `code` for the user's open challenge; what `write` answers, given the user and what is to be written in
-        the same transaction as what the code allows. It raises Stale where any of it has changed.
+        """Check `code` against the user's open challenge and return what `write` returns.
 
-        Raises Problem `invalid_code`, and `code_expired` for the right code too late; both are counted first.
+        `write` gets the user and the effect of the code, and writes it in the transaction of what the code allows. It
+        raises Stale if any of it has changed.
+        Raises Refusal `invalid_code`, or `code_expired` for a correct code that is too late. Both count as wrong.
         """
 
         def attempt() -> T:
@@ -173,65 +149,57 @@ class Codes:
             attempts = self._store.attempts(user_id, purpose)
             challenge = self._store.challenge(attempts.challenge_id) if attempts else None
             if user is None or challenge is None or subject not in (None, challenge.subject):
-                raise Problem("invalid_code")
-            passed = self.judge(user, challenge, attempts, right=self.matches(challenge, code))
-            return write(user, passed)
+                raise Refusal("invalid_code")
+            return write(user, self.evaluate(user, challenge, attempts, correct=self.matches(challenge, code)))
 
-        return settled(attempt)
+        return retry_on_conflict(attempt, attempts=ATTEMPTS)
 
     def matches(self, challenge: Challenge, code: str) -> bool:
-        """Whether this is the code that was minted last."""
+        """Return whether this is the latest code of the challenge."""
         expected = self._digest(challenge.id, code)
         return challenge.digest is not None and hmac.compare_digest(challenge.digest, expected)
 
-    def judge(
+    def evaluate(
         self,
         user: User,
         challenge: Challenge,
         attempts: Attempts | None,
         *,
-        right: bool,
+        correct: bool,
         failed: Callable[[datetime], Event] | None = None,
-    ) -> Passed:
-        """What a right try leaves behind; any other is counted, with the event `failed` for a wrong one.
+    ) -> UsedCode:
+        """Return the effect of a correct code. Count any other code, with the event `failed` if it is wrong.
 
-        A try stands on what it read: of any number at once, those that count are no more than were left.
-        Raises Problem `invalid_code`, `code_expired`, and Stale.
+        The count is conditional on what was read, so that parallel guesses can't exceed the limit.
+        Raises Refusal `invalid_code` or `code_expired`, and Stale.
         """
         now = self._now()
-        if attempts is None or not challenge.is_open or not challenge.is_for(user) or attempts.are_spent(now):
-            raise Problem("invalid_code")
-        if right and not challenge.has_expired(now):
-            return Passed(challenge.used(now), attempts.passed())
-        self._store.count_try(challenge, attempts.counted(now), failed(now) if failed and not right else None)
-        raise Problem("code_expired" if right else "invalid_code")
+        if attempts is None or not challenge.is_open or not challenge.is_for(user) or attempts.are_exhausted(now):
+            raise Refusal("invalid_code")
+        if correct and not challenge.has_expired(now):
+            return UsedCode(challenge.used(now), attempts.with_correct_code())
+        event = failed(now) if failed and not correct else None
+        self._store.count_wrong_code(challenge, attempts.with_wrong_code(now), event)
+        raise Refusal("code_expired" if correct else "invalid_code")
 
-    def request(self, request: RequestCode) -> RequestedCode:
-        """Asks for a code for what another room guards; for nobody it looks the same."""
+    def request(self, request: RequestCode) -> Done:
+        """Mail a code for something that another context guards. An unknown user looks the same.
+
+        Raises Refusal `rate_limited` within a minute of the last request.
+        """
         key = digest_of(request.purpose, request.user_id, request.subject)
-        try:
-            settled(
-                lambda: self.ask(
-                    key, self._store.user(request.user_id), request.purpose, request.actor, subject=request.subject
-                )
-            )
-        except Problem as refusal:
-            if refusal.code != "rate_limited":
-                raise
-            return RequestedCode("rate_limited", refusal.retry_after or 1)
-        return RequestedCode("requested")
 
-    def check(self, request: CheckCode) -> CheckedCode:
-        """Tries a code that another room asked for, and uses up a right one."""
-        try:
-            self.redeem(request.user_id, request.purpose, request.code, self._store.use_code, request.subject)
-        except Problem as refusal:
-            match refusal.code:
-                case "invalid_code" | "code_expired" as outcome:
-                    return CheckedCode(outcome)
-                case _:
-                    raise
-        return CheckedCode("right")
+        def attempt() -> None:
+            user = self._store.user(request.user_id)
+            self.request_code(key, user, request.purpose, request.actor, subject=request.subject)
+
+        retry_on_conflict(attempt, attempts=ATTEMPTS)
+        return Done()
+
+    def check(self, request: CheckCode) -> Done:
+        """Check a code that another context requested, and use it up. Raises Refusal as `redeem`."""
+        self.redeem(request.user_id, request.purpose, request.code, self._store.use_code, request.subject)
+        return Done()
 
     def _digest(self, challenge_id: str, code: str) -> str:
         return digest(self._secret(), "code", f"{challenge_id}\n{code}")

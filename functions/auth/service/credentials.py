@@ -1,96 +1,90 @@
-"""Passwords as they are compared: every wrong one is counted, and too many have to wait."""
+"""Checking passwords. Every wrong password counts, and too many cause a wait."""
 
 from collections.abc import Container
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from common.clock import Clock
-from common.errors import Problem
-from common.events import Actor, Event
+from common.contracts.events import Actor
+from common.errors import Refusal
+from common.retry import retry_on_conflict
 
-from functions.auth.domain.throttle import Counters, Rules, Tally
+from functions.auth.domain.throttle import CounterKeys, ThrottleRules
 from functions.auth.domain.users import User
-from functions.auth.service import present, settled
+from functions.auth.service import ATTEMPTS, signed_in_user
+
+if TYPE_CHECKING:
+    from functions.auth.store import AuthStore
 
 
-class Store(Protocol):
-    """What comparing passwords needs of the table."""
-
-    def user(self, user_id: str) -> User | None:
-        """A user by id."""
-
-    def tally(self, counters: Counters) -> Tally:
-        """The failed logins under each counter."""
-
-    def count_failure(self, tally: Tally, before: Tally, event: Event | None) -> None:
-        """Writes one more failed login under every counter, where `before` still holds. Raises Stale."""
-
-
-class Passwords(Protocol):
-    """How passwords are kept and compared."""
+class PasswordHasher(Protocol):
+    """Hashing and comparing passwords."""
 
     @property
     def common(self) -> Container[str]:
-        """The commonest passwords, in lower case."""
+        """The most common passwords, in lower case."""
 
     def digest(self, password: str) -> str:
-        """A slow, salted digest."""
+        """Return a slow, salted hash."""
 
     def matches(self, password: str, digest: str | None) -> bool:
-        """Whether the password is the one of `digest`; for None it does the same work and answers no."""
+        """Return whether the password has this hash. For None it does the same work and returns False."""
 
 
-class Proven(NamedTuple):
-    """A user as they were when the password was theirs, and where their failed logins count."""
+class PasswordProof(NamedTuple):
+    """A user who entered the correct password, as they were then, and where their failed logins count."""
 
     user: User
-    counters: Counters
+    counter_keys: CounterKeys
 
 
 class Credentials:
-    """Who knows the password."""
+    """The passwords of users, with the limit on guesses."""
 
-    def __init__(self, store: Store, passwords: Passwords, rules: Rules, now: Clock) -> None:
+    def __init__(self, store: "AuthStore", passwords: PasswordHasher, rules: ThrottleRules, now: Clock) -> None:
         self._store = store
         self._passwords = passwords
         self._rules = rules
         self._now = now
 
-    def check(self, email: str, user: User | None, password: str, actor: Actor) -> Counters:
-        """Compares a password with that of `user`, whose email this is or, being None, nobody's: this costs the same.
+    def check(self, email: str, user: User | None, password: str, actor: Actor) -> CounterKeys:
+        """Check the password of `user`, who has this email. A `user` of None takes the same time.
 
-        Raises Problem `invalid_credentials`, and `rate_limited` without comparing.
+        Raises Refusal `invalid_credentials`, and `rate_limited` without comparing.
         """
-        counters = Counters.of(email, actor.ip or "")
-        self.check_wait(counters)
-        right = self._passwords.matches(password, user.password_hash if user else None)
-        if user is None or not right:
-            settled(lambda: self._count(counters, user, actor))
-            raise Problem("invalid_credentials")
-        return counters
+        keys = CounterKeys.of(email, actor.ip or "")
+        self.check_wait(keys)
+        correct = self._passwords.matches(password, user.password_hash if user else None)
+        if user is None or not correct:
+            retry_on_conflict(lambda: self._count_failure(keys, user, actor), attempts=ATTEMPTS)
+            raise Refusal("invalid_credentials")
+        return keys
 
-    def check_wait(self, counters: Counters) -> None:
-        """Raises Problem `rate_limited` where failed logins ask for a wait."""
-        self._store.tally(counters).check(self._now())
+    def check_wait(self, keys: CounterKeys) -> None:
+        """Raise Refusal `rate_limited` if failed logins require a wait."""
+        self._store.login_failures(keys).check(self._now())
 
-    def prove(self, user_id: str, password: str, actor: Actor) -> Proven:
-        """The caller, who gave their password again: a stolen token alone must not do this, nor serve to guess it.
+    def reauthenticate(self, user_id: str, password: str, actor: Actor) -> PasswordProof:
+        """Check the caller's password again: a stolen token alone must not be enough, nor help to guess the password.
 
-        Raises Problem as `check`, and `unauthenticated` where they are gone.
+        Raises Refusal as `check`, and `unauthenticated` if the caller was deleted.
         """
-        user = present(self._store.user(user_id))
-        return Proven(user, self.check(user.email, user, password, actor))
+        user = signed_in_user(self._store.user(user_id))
+        return PasswordProof(user, self.check(user.email, user, password, actor))
 
-    def still(self, proven: Proven) -> User:
-        """Who has proven it, as they are now. Raises Problem `invalid_credentials` where the password is another."""
-        self.check_wait(proven.counters)
-        user = self._store.user(proven.user.id)
-        if user is None or user.password_hash != proven.user.password_hash:
-            raise Problem("invalid_credentials")
+    def recheck(self, proof: PasswordProof) -> User:
+        """Return the user of a proof as they are now.
+
+        Raises Refusal `invalid_credentials` if the password has changed, and `rate_limited`.
+        """
+        self.check_wait(proof.counter_keys)
+        user = self._store.user(proof.user.id)
+        if user is None or user.password_hash != proof.user.password_hash:
+            raise Refusal("invalid_credentials")
         return user
 
-    def _count(self, counters: Counters, user: User | None, actor: Actor) -> None:
+    def _count_failure(self, keys: CounterKeys, user: User | None, actor: Actor) -> None:
         now = self._now()
-        before = self._store.tally(counters)
+        before = self._store.login_failures(keys)
         before.check(now)
-        event = user.login_failed(now, actor) if user else None
-        self._store.count_failure(before.with_one_more(now, self._rules), before, event)
+        event = user.login_failed_event(now, actor) if user else None
+        self._store.count_failure(before.incremented(now, self._rules), before, event)

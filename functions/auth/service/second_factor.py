@@ -1,41 +1,33 @@
-"""The second step of a login: a mailed code, one of an authenticator app, or a recovery code."""
+"""The second step of a login: a mailed code, a code of an authenticator app, or a recovery code."""
 
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from common.clock import Clock
-from common.errors import Problem
-from common.events import Actor
+from common.contracts.events import Actor
+from common.errors import Refusal
+from common.retry import retry_on_conflict
 
-from functions.auth.domain.codes import AUTHENTICATOR, Attempts, Challenge, Passed, Purpose
-from functions.auth.domain.throttle import Counters
+from functions.auth.domain.codes import AUTHENTICATOR, Challenge, UsedCode
+from functions.auth.domain.sessions import GrantedTokens
+from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
-from functions.auth.service import settled
+from functions.auth.service import ATTEMPTS
 from functions.auth.service.authenticators import Authenticators
 from functions.auth.service.codes import Codes
 from functions.auth.service.credentials import Credentials
-from functions.auth.service.sessions import Grant, Sessions
+from functions.auth.service.sessions import Sessions
 
-
-class Store(Protocol):
-    """What the second step needs of the table."""
-
-    def user(self, user_id: str) -> User | None:
-        """A user by id."""
-
-    def challenge(self, challenge_id: str) -> Challenge | None:
-        """A challenge by id."""
-
-    def attempts(self, user_id: str, purpose: Purpose) -> Attempts | None:
-        """The user's open challenge of a purpose, and the wrong codes given for it."""
+if TYPE_CHECKING:
+    from functions.auth.store import AuthStore
 
 
 class SecondFactor:
-    """Who has more than the password."""
+    """The answers to login challenges."""
 
     def __init__(
         self,
-        store: Store,
+        store: "AuthStore",
         codes: Codes,
         authenticators: Authenticators,
         credentials: Credentials,
@@ -49,38 +41,38 @@ class SecondFactor:
         self._sessions = sessions
         self._now = now
 
-    def verify(self, challenge_id: str, code: str, actor: Actor) -> Grant:
-        """A new session for whoever answers a login's challenge.
+    def verify(self, challenge_id: str, code: str, actor: Actor) -> GrantedTokens:
+        """Return the tokens of a new session, given the code for the challenge of a login.
 
-        Raises Problem `invalid_code`, `code_expired`, `rate_limited`; `account_suspended` and `invalid_credentials`
-        where the user was suspended, or changed password or second factor, since the password was given.
+        Raises Refusal `invalid_code`, `code_expired` or `rate_limited`; `account_suspended` if the user was suspended
+        since the first step, and `invalid_credentials` if their password or second factor has changed since.
         """
-        return settled(lambda: self._verify(challenge_id, code, actor))
+        return retry_on_conflict(lambda: self._verify(challenge_id, code, actor), attempts=ATTEMPTS)
 
-    def _verify(self, challenge_id: str, code: str, actor: Actor) -> Grant:
+    def _verify(self, challenge_id: str, code: str, actor: Actor) -> GrantedTokens:
         challenge = self._store.challenge(challenge_id)
         user = self._store.user(challenge.user_id) if challenge else None
         if challenge is None or challenge.purpose != "login" or user is None:
-            raise Problem("invalid_code")
-        passed = self._passed(user, challenge, code, actor)
+            raise Refusal("invalid_code")
+        used = self._used(user, challenge, code, actor)
         if user.status == "suspended":
-            raise Problem("account_suspended")
-        counters = Counters.of(user.email, actor.ip or "")
-        self._credentials.check_wait(counters)
-        # As they were when they gave the password: another generation or factor since then is refused.
+            raise Refusal("account_suspended")
+        keys = CounterKeys.of(user.email, actor.ip or "")
+        self._credentials.check_wait(keys)
+        # The user as they were when they entered the password: another generation or factor since then is refused.
         factor: Literal["totp", "email"] = "totp" if challenge.address == AUTHENTICATOR else "email"
-        proven = replace(user, generation=int(challenge.subject or 0), second_factor=factor)
-        return self._sessions.open(proven, actor, counters, passed)
+        authenticated = replace(user, generation=int(challenge.subject or 0), second_factor=factor)
+        return self._sessions.open(authenticated, actor, keys, used)
 
-    def _passed(self, user: User, challenge: Challenge, code: str, actor: Actor) -> Passed:
+    def _used(self, user: User, challenge: Challenge, code: str, actor: Actor) -> UsedCode:
         attempts = self._store.attempts(user.id, "login")
         authenticator = None
         if challenge.address == AUTHENTICATOR:
             authenticator = self._authenticators.after(user, code, self._now())
-            right = authenticator is not None
+            correct = authenticator is not None
         else:
-            right = self._codes.matches(challenge, code)
-        passed = self._codes.judge(
-            user, challenge, attempts, right=right, failed=lambda at: user.login_failed(at, actor)
+            correct = self._codes.matches(challenge, code)
+        used = self._codes.evaluate(
+            user, challenge, attempts, correct=correct, failed=lambda at: user.login_failed_event(at, actor)
         )
-        return passed._replace(authenticator=authenticator)
+        return used._replace(authenticator=authenticator)

@@ -1,47 +1,48 @@
-"""API keys, and which ones a user has."""
+"""API keys, and the list of each user's keys."""
 
-from common.dynamo import ABSENT, PRESENT, ConditionFailed, Contended, Delete, Item, Put, Table, Update, Write
-from common.events import Event
+from common.contracts.events import Event
+from common.dynamo import ABSENT, PRESENT, ConditionFailed, Delete, Item, Put, Table, Update, Write
+from common.errors import Contended
 
 from functions.auth.domain.api_keys import ApiKey
 from functions.auth.domain.users import User
-from functions.auth.store.items import api_key_key, item_of, keyed, keyring_key, record_of, revision, transact
+from functions.auth.store.items import item_of, keyed, next_user, record_of, transact
+from functions.auth.store.keys import api_key_ids_key, api_key_key
 
 
 class ApiKeyStore:
-    """What servers sign in with. A keyring changes with its user, whose `sequence` keeps two changes apart."""
+    """API keys. The list of a user's keys changes with the user, whose `sequence` orders the changes."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def api_key(self, key_id: str) -> ApiKey | None:
-        """A key by id."""
+        """Return a key by id."""
         return _api_key(self._table.get(api_key_key(key_id)))
 
-    def keyring(self, user_id: str) -> tuple[str, ...]:
-        """The ids of a user's keys, oldest first."""
-        item = self._table.get(keyring_key(user_id))
+    def api_key_ids(self, user_id: str) -> tuple[str, ...]:
+        """Return the ids of a user's keys, oldest first."""
+        item = self._table.get(api_key_ids_key(user_id))
         return tuple(item["ids"]) if item else ()
 
     def api_keys(self, ids: tuple[str, ...]) -> list[ApiKey]:
-        """Keys by their ids, in their order."""
+        """Return the keys that exist among `ids`, in this order."""
         found = self._table.batch_get(map(api_key_key, ids))
         return [key for each in ids if (key := _api_key(found.get(api_key_key(each)))) is not None]
 
-    def add_api_key(self, key: ApiKey, keyring: tuple[str, ...], user: User, event: Event) -> None:
-        """Writes a new key, its owner's keyring with it, and the owner changed. Raises Stale."""
-        self._change(Put(item_of(api_key_key(key.id), key), ABSENT), keyring, user, event)
+    def add_api_key(self, key: ApiKey, ids: tuple[str, ...], user: User, event: Event) -> None:
+        """Add a key, and write its owner and the ids of their keys. Raises Stale."""
+        self._change(Put(item_of(api_key_key(key.id), key), ABSENT), ids, user, event)
 
-    def remove_api_key(self, key_id: str, keyring: tuple[str, ...], user: User, event: Event) -> None:
-        """Removes a key, writes its owner's keyring without it, and the owner changed. Raises Stale."""
-        self._change(Delete(api_key_key(key_id)), keyring, user, event)
+    def remove_api_key(self, key_id: str, ids: tuple[str, ...], user: User, event: Event) -> None:
+        """Remove a key, and write its owner and the ids of their other keys. Raises Stale."""
+        self._change(Delete(api_key_key(key_id)), ids, user, event)
 
-    def _change(self, write: Write, keyring: tuple[str, ...], user: User, event: Event) -> None:
-        ring = Put(keyed(keyring_key(user.id), {"ids": keyring}))
-        transact(self._table, revision(user, event), write, ring)
+    def _change(self, write: Write, ids: tuple[str, ...], user: User, event: Event) -> None:
+        transact(self._table, next_user(user, event), write, Put(keyed(api_key_ids_key(user.id), {"ids": ids})))
 
-    def note_use(self, key: ApiKey) -> None:
-        """Writes when a key was last used, where it is still there and nobody else is writing it."""
+    def record_use(self, key: ApiKey) -> None:
+        """Record when a key was last used. A key that was revoked or is being written stays as it is."""
         try:
             self._table.update(Update(api_key_key(key.id), set={"last_used_at": key.last_used_at}, where=PRESENT))
         except (ConditionFailed, Contended):

@@ -1,121 +1,54 @@
-"""Keys, items and records of the auth room's table (docs/data.md), and its transactions."""
+"""Items to records and back, the writes that subjects share, and transactions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
 from zlib import crc32
 
-from common.dynamo import Cancelled, Item, Key, Put, Table, Write
-from common.events import Event, outbox
+from common.contracts.events import Event
+from common.dynamo import ABSENT, Cancelled, Check, Item, Key, Put, Table, Term, Update, Where, Write
+from common.errors import Stale
+from common.events import outbox
 
-from functions.auth.domain import Stale
+from functions.auth.domain.authenticators import Authenticator
+from functions.auth.domain.codes import MAX_TRIES, Attempts, UsedCode
 from functions.auth.domain.users import User
+from functions.auth.store.keys import (
+    USER_SHARDS,
+    attempts_key,
+    authenticator_key,
+    challenge_key,
+    failures_key,
+    user_key,
+)
 
 RecordT = TypeVar("RecordT")
-USER_SHARDS = tuple("01234567")
-"""The partitions of the index `users`: one would be hot, as every change of any user is written there."""
-ADMINS: Key = ("A", "A")
-"""How many admins there are."""
+OPEN: Where = (("tries", "<", MAX_TRIES), ("used_at", "absent", None))
+"""The condition that a challenge is open."""
 
 
 def transact(table: Table, *writes: Write) -> None:
-    """All of `writes` or none. Raises Stale where a condition failed."""
+    """Do all of `writes` or none. Raises Stale if a condition failed."""
     try:
         table.transact(writes)
-    except Cancelled as refused:
-        raise Stale from refused
-
-
-def user_key(user_id: str) -> Key:
-    """A user."""
-    return f"U#{user_id}", "U"
-
-
-def session_key(user_id: str, session_id: str) -> Key:
-    """A session of a user."""
-    return f"U#{user_id}", f"S#{session_id}"
-
-
-def device_key(user_id: str, digest: str) -> Key:
-    """Where a user once signed in from."""
-    return f"U#{user_id}", f"D#{digest}"
-
-
-def signed_in_key(user_id: str) -> Key:
-    """That a user has signed in before."""
-    return f"U#{user_id}", "D"
-
-
-def keyring_key(user_id: str) -> Key:
-    """Which API keys a user has."""
-    return f"U#{user_id}", "K"
-
-
-def api_key_key(key_id: str) -> Key:
-    """An API key."""
-    return f"K#{key_id}", "K"
-
-
-def attempts_key(user_id: str, purpose: str) -> Key:
-    """A user's open challenge of a purpose."""
-    return f"U#{user_id}", f"Q#{purpose}"
-
-
-def authenticator_key(user_id: str) -> Key:
-    """A user's authenticator app."""
-    return f"U#{user_id}", "F"
-
-
-def email_key(email: str) -> Key:
-    """Whose address this is."""
-    return f"E#{email}", "E"
-
-
-def phone_key(phone: str) -> Key:
-    """Whose number this is."""
-    return f"N#{phone}", "N"
-
-
-def challenge_key(challenge_id: str) -> Key:
-    """A challenge."""
-    return f"C#{challenge_id}", "C"
-
-
-def failures_key(digest: str) -> Key:
-    """Failed logins counted under a digest."""
-    return f"L#{digest}", "L"
-
-
-def asked_key(digest: str) -> Key:
-    """When a code was last asked for under a digest."""
-    return f"R#{digest}", "R"
+    except Cancelled as cancelled:
+        raise Stale from cancelled
 
 
 def keyed(key: Key, attributes: Mapping[str, Any]) -> Item:
-    """An item under a key."""
+    """Return an item with a key."""
     return {"pk": key[0], "sk": key[1], **attributes}
 
 
-def item_of(key: Key, record: Any, told: Mapping[str, str] | None = None) -> Item:
-    """The item of a record, with the events of its change."""
-    # What is None is left out, so that conditions can ask whether it is there.
-    held = {name: value for name, value in asdict(record).items() if value is not None}
-    return keyed(key, {**held, **(told or {})})
-
-
-def user_item(user: User, event: Event) -> Item:
-    """A user's item with the event of their change, and where the index `users` has it."""
-    shard = USER_SHARDS[crc32(user.id.encode()) % len(USER_SHARDS)]
-    return {**item_of(user_key(user.id), user, outbox(event)), "user_shard": shard}
-
-
-def revision(user: User, event: Event) -> Put:
-    """Writes what follows the user's `sequence` before it."""
-    return Put(user_item(user, event), (("sequence", "=", user.sequence - 1),))
+def item_of(key: Key, record: Any, event: Event | None = None) -> Item:
+    """Return the item of a record, with the event of its change."""
+    # None is left out, so that conditions can test for absence.
+    attributes = {name: value for name, value in asdict(record).items() if value is not None}
+    return keyed(key, {**attributes, **(outbox(event) if event else {})})
 
 
 def record_of(kind: type[RecordT], item: Item | None) -> RecordT | None:
-    """The record that an item holds."""
+    """Return the record of an item, or None for None."""
     if item is None:
         return None
     return kind(
@@ -124,3 +57,52 @@ def record_of(kind: type[RecordT], item: Item | None) -> RecordT | None:
             for each in fields(kind)  # type: ignore[arg-type]
         }
     )
+
+
+def user_item(user: User, event: Event) -> Item:
+    """Return the item of a user with the event of their change and their shard of the index `users`."""
+    shard = USER_SHARDS[crc32(user.id.encode()) % len(USER_SHARDS)]
+    return {**item_of(user_key(user.id), user, event), "user_shard": shard}
+
+
+def next_user(user: User, event: Event) -> Put:
+    """Write a changed user if the stored `sequence` is the one before."""
+    return Put(user_item(user, event), (("sequence", "=", user.sequence - 1),))
+
+
+def next_attempts(attempts: Attempts, event: Event | None = None) -> Put:
+    """Write attempts if the stored version is the one before."""
+    key = attempts_key(attempts.user_id, attempts.purpose)
+    return Put(item_of(key, attempts, event), _version_before(attempts.version))
+
+
+def next_authenticator(authenticator: Authenticator) -> Put:
+    """Write an authenticator if the stored version is the one before."""
+    key = authenticator_key(authenticator.user_id)
+    return Put(item_of(key, authenticator), _version_before(authenticator.version))
+
+
+def _version_before(version: int) -> Where:
+    return ABSENT if version == 1 else (("version", "=", version - 1),)
+
+
+def code_used(used: UsedCode | None) -> list[Write]:
+    """Write the effect of a correct code if the challenge is open and its latest code is still the same one."""
+    if used is None:
+        return []
+    challenge = used.challenge
+    same_code: Term = ("digest", "absent", None) if challenge.digest is None else ("digest", "=", challenge.digest)
+    where = (*OPEN, same_code)
+    return [
+        Update(challenge_key(challenge.id), set={"used_at": challenge.used_at}, where=where),
+        next_attempts(used.attempts),
+        *([next_authenticator(used.authenticator)] if used.authenticator else ()),
+    ]
+
+
+def no_wait(keys: Iterable[str], at: str) -> list[Check]:
+    """Require that no failed login under `keys` causes a wait at `at`.
+
+    Parallel guesses are all compared before the first failure counts, so the correct one has to wait as well.
+    """
+    return [Check(failures_key(key), (("until", "absent or <=", at),)) for key in keys]

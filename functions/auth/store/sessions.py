@@ -1,44 +1,33 @@
-"""Sessions."""
+"""Sessions, and the devices that users signed in from."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
 from common import clock
+from common.contracts.events import Event
 from common.dynamo import ABSENT, PRESENT, Check, ConditionFailed, Delete, Put, Table, Update
-from common.events import Event, outbox
+from common.errors import Stale
 
-from functions.auth.domain import Stale
-from functions.auth.domain.codes import Passed
+from functions.auth.domain.codes import UsedCode
 from functions.auth.domain.sessions import Device, Session
-from functions.auth.domain.throttle import Counters
+from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
-from functions.auth.store.codes import used_up
-from functions.auth.store.items import (
-    device_key,
-    failures_key,
-    item_of,
-    keyed,
-    record_of,
-    session_key,
-    signed_in_key,
-    transact,
-    user_key,
-)
-from functions.auth.store.throttle import no_wait
+from functions.auth.store.items import code_used, item_of, keyed, no_wait, record_of, transact
+from functions.auth.store.keys import device_key, failures_key, session_key, signed_in_key, user_key
 
 
 class SessionStore:
-    """Who is signed in."""
+    """Sessions and devices."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def session(self, user_id: str, session_id: str) -> Session | None:
-        """A session of a user."""
+        """Return a session of a user."""
         return record_of(Session, self._table.get(session_key(user_id, session_id)))
 
     def live_sessions(self, user: User, at: datetime, older_than: str | None) -> Iterator[Session]:
-        """The user's live sessions, newest first, from the one after `older_than`."""
+        """Yield the live sessions of a user, newest first, starting after `older_than`."""
         newest = session_key(user.id, older_than or "~")[1]
         rows = self._table.query(
             user_key(user.id)[0],
@@ -53,13 +42,13 @@ class SessionStore:
         )
         yield from filter(None, (record_of(Session, row) for row in rows))
 
-    def is_known(self, device: Device, at: datetime) -> bool:
-        """Whether the user signed in from there in the last 90 days."""
+    def is_known_device(self, device: Device, at: datetime) -> bool:
+        """Return whether the user signed in from this device in the last 90 days."""
         known = record_of(Device, self._table.get(device_key(device.user_id, device.digest)))
         return known is not None and known.is_known(at)
 
     def has_signed_in(self, user_id: str) -> bool:
-        """Whether the user ever did."""
+        """Return whether the user has ever signed in."""
         return self._table.get(signed_in_key(user_id)) is not None
 
     def open_session(
@@ -68,53 +57,47 @@ class SessionStore:
         user: User,
         device: Device,
         event: Event,
-        counters: Counters,
+        keys: CounterKeys,
         at: datetime,
-        passed: Passed | None = None,
+        used: UsedCode | None = None,
         *,
         first: bool,
     ) -> None:
-        """Writes a new session of an active user's generation, uses up the second factor that they gave, and forgets
-        failed logins for their email from this address.
+        """Add a session with its device and the second factor used, and forget the failed logins of the pair.
 
-        The device is known from then on, and that there was a `first` login. Raises Stale where the user is no more
-        what the session says or has another second factor, where there was a first one already, where the code was
-        used, and where failed logins ask for a wait.
+        `first` records that the user has signed in once. Raises Stale if the generation, status or second factor of
+        the user has changed, if another first login was recorded, if the code was used, or if failed logins require a
+        wait.
         """
-        user_id, still = session.user_id, ("generation", "status", "second_factor")
+        user_id, unchanged = session.user_id, ("generation", "status", "second_factor")
         transact(
             self._table,
-            Put(item_of(session_key(user_id, session.id), session, outbox(event)), ABSENT),
+            Put(item_of(session_key(user_id, session.id), session, event), ABSENT),
             Put(item_of(device_key(user_id, device.digest), device)),
             *([Put(keyed(signed_in_key(user_id), {}), ABSENT)] if first else []),
-            Check(user_key(user_id), [(name, "=", getattr(user, name)) for name in still]),
-            Delete(failures_key(counters.pair), (("until", "absent or <=", clock.timestamp(at)),)),
-            *no_wait((counters.email, counters.address), clock.timestamp(at)),
-            *(used_up(passed) if passed else ()),
+            Check(user_key(user_id), [(name, "=", getattr(user, name)) for name in unchanged]),
+            Delete(failures_key(keys.pair), (("until", "absent or <=", clock.timestamp(at)),)),
+            *no_wait((keys.email, keys.address), clock.timestamp(at)),
+            *code_used(used),
         )
 
     def rotate(self, session: Session, before: Session) -> None:
-        """Writes the session's next refresh token, where `before` still holds. Raises Stale."""
+        """Write the next refresh token of a session if the session is still as `before`. Raises Stale."""
+        names = ("current", "rotated_at", "ip", "expires_at", "used")
         change = Update(
             session_key(session.user_id, session.id),
-            set={
-                "current": session.current,
-                "rotated_at": session.rotated_at,
-                "ip": session.ip,
-                "expires_at": session.expires_at,
-                "used": session.used,
-            },
+            set={name: getattr(session, name) for name in names},
             where=(("current", "=", before.current), ("ended_at", "absent", None)),
         )
         try:
             self._table.update(change)
-        except ConditionFailed as refused:
-            # The SDK sends a write again when its reply is lost: what stands there may be our own.
-            if refused.old is None or refused.old["current"] != session.current:
-                raise Stale from refused
+        except ConditionFailed as failed:
+            # The SDK sends a write again if its reply was lost, so the stored token may be the one just written.
+            if failed.old is None or failed.old["current"] != session.current:
+                raise Stale from failed
 
     def end_session(self, user_id: str, session_id: str, at: datetime) -> None:
-        """Ends a session; ending one that has ended or never was changes nothing."""
+        """End a session. Nothing changes if it has ended or does not exist."""
         change = Update(
             session_key(user_id, session_id),
             set={"ended_at": clock.timestamp(at)},
@@ -124,12 +107,3 @@ class SessionStore:
             self._table.update(change)
         except ConditionFailed:
             return
-
-
-def keep_session(user_id: str, session_id: str, generation: int) -> Update:
-    """Takes a session along into the user's next `generation`, which ends all others."""
-    return Update(
-        session_key(user_id, session_id),
-        set={"generation": generation},
-        where=(("generation", "=", generation - 1), ("ended_at", "absent", None)),
-    )

@@ -1,74 +1,101 @@
-"""Users, and the addresses and numbers that are theirs."""
+"""Users, with the claims on their emails and phone numbers."""
 
-from common.dynamo import ABSENT, Cancelled, Key, Put, Table, Write
-from common.errors import Problem
-from common.events import Event, outbox
+from common.contracts.events import Event
+from common.dynamo import ABSENT, Cancelled, Key, Put, Table, Update, Write
+from common.errors import Refusal
 
-from functions.auth.domain.codes import Attempts, Challenge
+from functions.auth.domain.codes import Attempts, Challenge, UsedCode
+from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
 from functions.auth.store.items import (
-    attempts_key,
-    challenge_key,
-    email_key,
+    code_used,
     item_of,
     keyed,
-    phone_key,
+    next_attempts,
+    next_user,
+    no_wait,
     record_of,
+    transact,
     user_item,
-    user_key,
 )
+from functions.auth.store.keys import ADMINS, challenge_key, email_key, phone_key, session_key, user_key
 
 
 class UserStore:
-    """Who is here."""
+    """Users."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def user(self, user_id: str) -> User | None:
-        """A user by id; one who was deleted is none."""
+        """Return a user by id, or None if there is none or they were deleted."""
         item = self._table.get(user_key(user_id))
         return record_of(User, item) if item is not None and item["status"] != "deleted" else None
 
     def user_by_email(self, email: str) -> User | None:
-        """A user by email, verified or not."""
+        """Return a user by email, verified or not."""
         return self._owner(email_key(email))
 
     def user_by_phone(self, phone: str) -> User | None:
-        """A user by phone, verified or not."""
+        """Return a user by phone number, verified or not."""
         return self._owner(phone_key(phone))
 
     def _owner(self, key: Key) -> User | None:
         claim = self._table.get(key)
-        # The second read is made for nobody too: how long this takes must not tell whether the address is known.
+        # Always read twice, so that the response time does not reveal whether the address is known.
         return self.user(claim["user_id"] if claim else "nobody")
 
     def check_free(self, email: str, phone: str | None) -> None:
-        """Raises Problem `email_taken` or `phone_taken`."""
+        """Raise Refusal `email_taken` or `phone_taken` if a user has one of them."""
         if self._table.get(email_key(email)):
-            raise Problem("email_taken")
+            raise Refusal("email_taken")
         if phone is not None and self._table.get(phone_key(phone)):
-            raise Problem("phone_taken")
+            raise Refusal("phone_taken")
 
     def add_user(self, user: User, challenge: Challenge, attempts: Attempts, events: tuple[Event, Event]) -> None:
-        """Writes a new user with email, phone and first challenge. Raises Problem `email_taken` or `phone_taken`."""
+        """Add a user with email, phone and first challenge. Raises Refusal `email_taken` or `phone_taken`."""
         registered, requested = events
         claim = {"user_id": user.id}
         writes: list[Write] = [
             Put(user_item(user, registered), ABSENT),
-            Put(item_of(challenge_key(challenge.id), challenge, outbox(requested)), ABSENT),
-            Put(item_of(attempts_key(user.id, attempts.purpose), attempts), ABSENT),
+            Put(item_of(challenge_key(challenge.id), challenge, requested), ABSENT),
+            next_attempts(attempts),
             Put(keyed(email_key(user.email), claim), ABSENT),
         ]
         if user.phone is not None:
             writes.append(Put(keyed(phone_key(user.phone), claim), ABSENT))
         try:
             self._table.transact(writes)
-        except Cancelled as refused:
-            email, *phone = refused.reasons[3:]
+        except Cancelled as cancelled:
+            email, *phone = cancelled.reasons[3:]
             if email.failed and email.old != keyed(email_key(user.email), claim):
-                raise Problem("email_taken") from refused
+                raise Refusal("email_taken") from cancelled
             if any(reason.failed and reason.old != keyed(phone_key(user.phone or ""), claim) for reason in phone):
-                raise Problem("phone_taken") from refused
+                raise Refusal("phone_taken") from cancelled
+            # The claim is this user's own: an earlier try of this write succeeded, and its reply was lost.
             if not email.failed:
                 raise
+
+    def update_user(self, user: User, event: Event, used: UsedCode | None = None, *, admins: int = 0) -> None:
+        """Write a changed user, with the code that allowed the change and the change in the number of admins.
+
+        Raises Stale, and also if there would be no admin left.
+        """
+        transact(self._table, next_user(user, event), *code_used(used), *admins_changed(admins))
+
+    def change_password(self, user: User, event: Event, session_id: str, keys: CounterKeys) -> None:
+        """Write a user with another password and keep one session, which must be live.
+
+        Raises Stale, and also if failed logins under `keys` require a wait.
+        """
+        kept = Update(
+            session_key(user.id, session_id),
+            set={"generation": user.generation},
+            where=(("generation", "=", user.generation - 1), ("ended_at", "absent", None)),
+        )
+        transact(self._table, next_user(user, event), kept, *no_wait(keys, event.time))
+
+
+def admins_changed(by: int) -> list[Write]:
+    """Change the number of admins, if at least one is left."""
+    return [Update(ADMINS, add={"admins": by}, where=(("admins", ">", 1),) if by < 0 else ())] if by else []

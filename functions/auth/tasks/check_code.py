@@ -1,6 +1,7 @@
-"""Task auth-check-code: a try of a code that another room asked for."""
+"""Task auth-check-code: check a code that another context requested."""
 
-from common.tasks import CHECK_CODE, serve
+from common.contracts.auth import CHECK_CODE
+from common.tasks import serve
 
 from functions.auth.bootstrap import codes
 

@@ -1,6 +1,7 @@
-"""Task auth-find-user: a user by id, or by an email or phone that is proven theirs."""
+"""Task auth-find-user: find a user by id, or by a verified email or phone number."""
 
-from common.tasks import FIND_USER, serve
+from common.contracts.auth import FIND_USER
+from common.tasks import serve
 
 from functions.auth.bootstrap import users
 

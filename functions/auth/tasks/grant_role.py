@@ -1,6 +1,7 @@
-"""Task auth-grant-role: a role for the user of a verified email; operators alone may invoke it."""
+"""Task auth-grant-role: give the user of a verified email a role. Only operators may invoke it."""
 
-from common.tasks import GRANT_ROLE, serve
+from common.contracts.auth import GRANT_ROLE
+from common.tasks import serve
 
 from functions.auth.bootstrap import administration
 

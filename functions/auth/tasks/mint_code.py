@@ -1,6 +1,7 @@
-"""Task auth-mint-code: the code of a challenge, when its mail is being written."""
+"""Task auth-mint-code: make the code of a challenge when its message is written."""
 
-from common.tasks import MINT_CODE, serve
+from common.contracts.auth import MINT_CODE
+from common.tasks import serve
 
 from functions.auth.bootstrap import codes
 

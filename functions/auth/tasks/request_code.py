@@ -1,6 +1,7 @@
-"""Task auth-request-code: a code for what another room guards."""
+"""Task auth-request-code: mail a code for something that another context guards."""
 
-from common.tasks import REQUEST_CODE, serve
+from common.contracts.auth import REQUEST_CODE
+from common.tasks import serve
 
 from functions.auth.bootstrap import codes
 

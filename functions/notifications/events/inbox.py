@@ -1,12 +1,12 @@
-"""Hears events from the room's queue and tells the people concerned."""
+"""The queue of events that users are notified of."""
 
 from typing import Any
 
 from common.events import consume_queue
 
-from functions.notifications.bootstrap import service
+from functions.notifications.bootstrap import inbox
 
 
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Handles a batch of the queue; answers the messages that have to come again."""
-    return consume_queue(batch, context, lambda event: service().hear(event))
+    """Add the notifications of a batch of events. Returns the failed messages, which are delivered again."""
+    return consume_queue(batch, context, lambda event: inbox().handle(event))

@@ -1,20 +1,22 @@
 """GET /v1/health."""
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 from common.http.fields import NoFields, Query
 
-from functions.operations.bootstrap import service
-from functions.operations.models import HealthModel
+from functions.operations.bootstrap import health
+from functions.operations.models import HealthResource
 
 api = Api()
 
 
 @api.get("/health", public=True)
-def health(request: Request[NoFields, Query]) -> Reply:
-    """How every room stands: 503 where a table does not serve. Dead letters degrade, and leave it at 200: they wait
-    for an operator, while clients are served."""
-    found = service().health()
-    return Reply(200 if found.serving else 503, HealthModel.of(found))
+def get_health(request: Request[NoFields, Query]) -> Reply:
+    """Return the health of every context: 503 if a table is down.
+
+    Dead letters degrade the health but leave the status at 200: they wait for an operator, and clients are served.
+    """
+    report = health().report()
+    return Reply(200 if report.serving else 503, HealthResource.of(report))
 
 
 handler = api.handler

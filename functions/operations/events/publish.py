@@ -1,4 +1,4 @@
-"""Takes every room's events from its table's stream to the topic."""
+"""The stream of each context's table: its new events are published to the topic."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from functions.operations.bootstrap import topic
 
 
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Handles a batch of a stream; answers the records that have to come again."""
+    """Publish the new events of a batch of changes. Returns the failed records, which are delivered again."""
     return publish_stream(batch, context, topic().send)

@@ -2,21 +2,19 @@
 
 from typing import Any
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 
-from functions.transfers.bootstrap import service
-from functions.transfers.models import MakeDeposit, origin_of
+from functions.transfers.bootstrap import deposits
+from functions.transfers.models.deposits import DepositMoney
+from functions.transfers.models.intents import origin_of
 
 api = Api()
 
 
-@api.post("/deposits", body=MakeDeposit, moves_money=True)
-def deposit(request: Request[MakeDeposit, Any]) -> Reply:
-    """Starts a deposit; it completes when the rail confirms."""
-    body = request.body
-    authorization = body.authorization(request.principal.user_id)
-    first = service().deposit(origin_of(request), authorization, body.description or "")
-    return Reply.stored(first.answer, replayed=first.replayed)
+@api.post("/deposits", body=DepositMoney, moves_money=True)
+def deposit(request: Request[DepositMoney, Any]) -> Reply:
+    """Start a deposit. It completes when the rail confirms."""
+    return Reply.keyed(deposits().make(request.body.command(origin_of(request))))
 
 
 handler = api.handler

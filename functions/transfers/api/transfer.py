@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from common.http import Api, Reply, Request
+from common.http.app import Api, Reply, Request
 
-from functions.transfers.bootstrap import service
+from functions.transfers.bootstrap import history
+from functions.transfers.models.resources import TransferResource
 
 api = Api()
 
 
 @api.get("/transfers/{transfer_id}")
 def get(request: Request[Any, Any]) -> Reply:
-    """A transfer as one of its parties or an admin sees it."""
+    """Return a transfer as one of its parties or an admin sees it."""
     who = request.principal
-    found = service().transfer(request.id("transfer_id"), who.user_id, is_admin=who.is_admin)
-    return Reply(200, found.seen_by(who.user_id, is_admin=who.is_admin))
+    transfer = history().get(request.id("transfer_id"), who.user_id, is_admin=who.is_admin)
+    return Reply(200, TransferResource.of(transfer, who.user_id, is_admin=who.is_admin))
 
 
 handler = api.handler

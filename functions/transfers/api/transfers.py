@@ -1,41 +1,43 @@
-"""/v1/transfers: send money, and the list of what was sent and received."""
+"""/v1/transfers: send money, and list what was sent and received."""
 
 from typing import Any
 
-from common.http import Api, Reply, Request
-from common.idempotency import key_of
+from common.http.app import Api, Reply, Request
+from common.idempotency import scope_of
 
-from functions.transfers.bootstrap import service
-from functions.transfers.models import SendMoney, TransferQuery, origin_of
+from functions.transfers.bootstrap import history, transfers
+from functions.transfers.models.history import TransferQuery
+from functions.transfers.models.intents import origin_of
+from functions.transfers.models.resources import TransferResource
+from functions.transfers.models.transfers import SendMoney
 
 api = Api()
+_KEYED_PATHS = ("/transfers", "/deposits")
 
 
 @api.post("/transfers", body=SendMoney, moves_money=True)
 def send(request: Request[SendMoney, Any]) -> Reply:
-    """Sends money and answers with the outcome."""
-    body = request.body
-    authorization = body.authorization(request.principal.user_id, request.actor)
-    first = service().send(origin_of(request), authorization, body.description or "", body.metadata or {})
-    return Reply.stored(first.answer, replayed=first.replayed)
+    """Send money and return the outcome."""
+    return Reply.keyed(transfers().send(request.body.command(origin_of(request))))
 
 
 @api.get("/transfers", query=TransferQuery)
-def history(request: Request[Any, TransferQuery]) -> Reply:
-    """The caller's transfers, newest first."""
+def list_transfers(request: Request[Any, TransferQuery]) -> Reply:
+    """Return the caller's transfers, newest first."""
     query, caller = request.query, request.principal.user_id
     after_id = request.cursors.decode(query.cursor)
-    found, next_id = service().transfers(caller, query.filter(), query.limit, after_id, _scopes(request))
-    return Reply.page([transfer.seen_by(caller) for transfer in found], request.cursors.encode(next_id))
+    page = history().list(caller, query.filter(), query.limit, after_id, _key_scopes(request))
+    data = [TransferResource.of(transfer, caller) for transfer in page.items]
+    return Reply.page(data, request.cursors.encode(page.next_position))
 
 
-def _scopes(request: Request[Any, TransferQuery]) -> list[str] | None:
-    """Where the caller may have used the idempotency key that is asked for, if one is."""
+def _key_scopes(request: Request[Any, TransferQuery]) -> list[str] | None:
+    """Return the scopes in which the caller may have used the idempotency key of the query, or None without one."""
     key = request.query.idempotency_key
     if key is None:
         return None
-    paths = (request.path, request.path.removesuffix("/transfers") + "/deposits")
-    return [key_of(request.principal.user_id, "POST", path, key, {}, b"").scope for path in paths]
+    stage = request.path.removesuffix("/transfers")
+    return [scope_of(request.principal.user_id, "POST", stage + path, key) for path in _KEYED_PATHS]
 
 
 handler = api.handler

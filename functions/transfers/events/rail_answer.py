@@ -1,4 +1,4 @@
-"""The rail's queue: what a card network or bank says about a deposit is handed to the saga that waits for it."""
+"""The queue of rail answers, which resume the sagas that wait for them."""
 
 from typing import Any
 
@@ -9,13 +9,15 @@ from functions.transfers.bootstrap import sagas
 
 
 def handler(batch: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers which messages failed, so that only those come again. The token they carry is never logged."""
+    """Handle a batch. Returns the failed messages, which are delivered again. Their task token is never logged."""
     return consume_messages(batch, context, _resume)
 
 
 def _resume(message: dict[str, Any]) -> None:
     outcome = {"outcome": message["outcome"], "code": message["code"]}
     if not sagas().resume(message["task_token"], outcome):
-        # A second delivery, or one after the deposit had failed: then the rail has money to give back.
-        told = {"transfer_id": message["transfer_id"], "outcome": message["outcome"]}
-        logger().warning("nobody waits for the rail's answer", extra=told)
+        # A second delivery, or one after the deposit failed: then the rail has to return the money.
+        logger().warning(
+            "rail callback ignored: execution already finished",
+            extra={"transfer_id": message["transfer_id"], "outcome": message["outcome"]},
+        )

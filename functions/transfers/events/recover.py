@@ -1,12 +1,12 @@
-"""Every minute: transfers that should have ended by now are started again."""
+"""The schedule of recovery, every minute."""
 
 from typing import Any
 
 from common.observability import logger
 
-from functions.transfers.bootstrap import service
+from functions.transfers.bootstrap import recovery
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
-    """Recovers one bounded lot; what is left is due in the next minute too."""
-    logger().info("recovered", extra=service().recover())
+    """Recover one batch of due transfers."""
+    logger().info("transfers recovered", extra=recovery().run())

@@ -1,7 +1,8 @@
-"""The last state of every saga: closes the transfer."""
+"""The last state of every saga: ends the transfer."""
 
-from common.tasks import COMPLETE, serve
+from common.contracts.transfers import COMPLETE
+from common.tasks import serve
 
-from functions.transfers.bootstrap import service
+from functions.transfers.bootstrap import completion
 
-handler = serve(COMPLETE, lambda request: service().complete(request))
+handler = serve(COMPLETE, lambda request: completion().complete(request))

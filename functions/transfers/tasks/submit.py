@@ -1,6 +1,7 @@
-"""The state of the deposit saga that hands the deposit to its rail."""
+"""The state of the deposit saga that submits the deposit to its rail."""
 
-from common.tasks import SUBMIT, serve
+from common.contracts.transfers import SUBMIT
+from common.tasks import serve
 
 from functions.transfers.bootstrap import rail
 

@@ -1,1 +1,1 @@
-"""What every room shares, and nothing else: it imports no room."""
+"""What every context shares. It imports no context."""

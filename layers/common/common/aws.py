@@ -1,24 +1,29 @@
-"""The AWS clients of this process, made on first use and kept."""
+"""The AWS clients of this process, made on first use and kept.
+
+The session is botocore's: boto3 adds nothing to a client but its import time.
+"""
 
 from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 from common.config import config
 
+_CONNECT_TIMEOUT_SECONDS = 2
+
 
 @cache
 def client(service: str, *, attempts: int = 4, read_timeout: int = 10) -> Any:
-    """The client of an AWS service, say `dynamodb`. Times are seconds.
+    """Return the client of an AWS service, such as `dynamodb`. `read_timeout` is in seconds.
 
-    One attempt is for what must not be sent twice: a lost reply would be answered by sending it again.
+    Use one attempt for a call that must not be sent twice: after a lost reply the SDK would send it again.
     """
-    return boto3.client(
+    return _session().create_client(
         service,
         config=Config(
-            connect_timeout=2,
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
@@ -28,14 +33,16 @@ def client(service: str, *, attempts: int = 4, read_timeout: int = 10) -> Any:
 
 @cache
 def secret(name: str) -> bytes:
-    """A secret's value, read once a process.
-
-    Used as a key for digests; it is neither logged nor kept anywhere else.
-    """
+    """Return the value of a secret, read once a process. It keys digests, and is neither logged nor stored."""
     value: str = client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
     return value.encode()
 
 
 def fingerprint_key() -> bytes:
-    """The key of every keyed digest (`common.idempotency.digest`): fingerprints of bodies, cards, codes."""
+    """Return the key of every keyed digest (`common.idempotency.digest`): bodies, cards, codes."""
     return secret(config().fingerprint_secret)
+
+
+@cache
+def _session() -> Any:
+    return botocore.session.get_session()

@@ -1,4 +1,4 @@
-"""Time as the platform keeps it: UTC, to the millisecond, RFC 3339. Services take a `Clock`, so tests own the time."""
+"""Time: UTC, to the millisecond, in RFC 3339. Services take a `Clock`, so that tests control the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,17 +7,17 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """The present moment in UTC."""
+    """Return the present moment in UTC."""
     return datetime.now(UTC)
 
 
 def timestamp(moment: datetime) -> str:
-    """`moment` as RFC 3339 in UTC with milliseconds: `2026-11-21T09:30:00.000Z`. Such strings sort by time."""
+    """Return `moment` as RFC 3339 in UTC with milliseconds: `2026-11-21T09:30:00.000Z`. Such strings sort by time."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse(text: str) -> datetime:
-    """The moment an RFC 3339 text names. Raises ValueError where it names none or has no offset."""
+    """Return the moment of an RFC 3339 text. Raises ValueError if the text is malformed or has no offset."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time needs an offset")

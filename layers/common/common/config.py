@@ -1,64 +1,108 @@
-"""What the template tells every function: one environment for all, and names that follow from the stack's."""
+"""The configuration that the template gives a function, and the names that follow from the stack's name.
+
+Each variable is read when it is asked for, because a context's functions get only the variables that they use.
+"""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 
 
-@dataclass(frozen=True, slots=True)
 class Config:
-    """The environment, read once. Names of tables, functions and queues follow from `stack`."""
+    """The environment of a function. A property raises KeyError if the template does not set its variable."""
 
-    stack: str
-    environment: str
-    public_url: str
-    allowed_origin: str
-    events_topic: str
-    state_machines: str
-    rail_queue: str
-    mail_flush_queue: str
-    token_keys: tuple[str, ...]
-    """Keys of access tokens: the first signs, all verify."""
-    data_key: str
-    fingerprint_secret: str
-    sender: str
-    login_failures_per_email: int
-    login_failures_per_address: int
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    @property
+    def stack(self) -> str:
+        """The name of the root stack."""
+        return self._variables["STACK"]
+
+    @property
+    def environment(self) -> str:
+        """`local`, `localstack`, `dev` or `prod`."""
+        return self._variables["ENVIRONMENT"]
 
     @property
     def is_local(self) -> bool:
-        """Whether this is the AWS on somebody's machine."""
+        """Whether this is an AWS on somebody's machine."""
         return self.environment in ("local", "localstack")
 
-    def table(self, room: str) -> str:
-        """The name of a room's table."""
-        return f"{self.stack}-{room}"
+    @property
+    def public_url(self) -> str:
+        """The URL by which clients reach the API, without the stage; the issuer of tokens."""
+        return self._variables["PUBLIC_URL"]
+
+    @property
+    def allowed_origin(self) -> str:
+        """The web origin that browsers may call from."""
+        return self._variables["ALLOWED_ORIGIN"]
+
+    @property
+    def events_topic(self) -> str:
+        """The ARN of the topic of events."""
+        return self._variables["EVENTS_TOPIC"]
+
+    @property
+    def rail_queue(self) -> str:
+        """The URL of the queue of rail answers."""
+        return self._variables["RAIL_QUEUE"]
+
+    @property
+    def mail_flush_queue(self) -> str:
+        """The URL of the queue of mail windows that end."""
+        return self._variables["MAIL_FLUSH_QUEUE"]
+
+    @property
+    def token_keys(self) -> tuple[str, ...]:
+        """The ids of the KMS keys of access tokens: the first signs, all verify."""
+        return tuple(self._variables["TOKEN_KEYS"].split())
+
+    @property
+    def data_key(self) -> str:
+        """The id of the KMS key that encrypts what has to be read again."""
+        return self._variables["DATA_KEY"]
+
+    @property
+    def fingerprint_secret(self) -> str:
+        """The name of the secret that keys digests."""
+        return self._variables["FINGERPRINT_SECRET"]
+
+    @property
+    def sender(self) -> str:
+        """The verified address that mail is sent from."""
+        return self._variables["SENDER"]
+
+    @property
+    def bcrypt_cost(self) -> int:
+        """bcrypt's cost for passwords and PINs: 12 or more, except in the embedded emulator (ASVS 11.4.2)."""
+        return int(self._variables["BCRYPT_COST"])
+
+    @property
+    def login_failures_per_email(self) -> int:
+        """How many failed logins an hour one email may have, from all addresses."""
+        return int(self._variables["LOGIN_FAILURES_PER_EMAIL"])
+
+    @property
+    def login_failures_per_address(self) -> int:
+        """How many failed logins an hour one network address may have."""
+        return int(self._variables["LOGIN_FAILURES_PER_ADDRESS"])
+
+    def table(self, context: str) -> str:
+        """Return the name of a context's table."""
+        return f"{self.stack}-{context}"
 
     def function(self, task: str) -> str:
-        """The name of the function that runs a task, say `accounts-post`."""
+        """Return the name of the function that serves a task, such as `accounts-post`."""
         return f"{self.stack}-{task}"
 
     def state_machine(self, saga: str) -> str:
-        """The ARN of a saga."""
-        return f"{self.state_machines}{saga}"
+        """Return the ARN of a saga."""
+        return f"{self._variables['STATE_MACHINES']}{saga}"
 
 
 @cache
 def config() -> Config:
-    """The configuration of this process. Raises KeyError where the template forgot a variable."""
-    return Config(
-        stack=os.environ["STACK"],
-        environment=os.environ["ENVIRONMENT"],
-        public_url=os.environ["PUBLIC_URL"],
-        allowed_origin=os.environ["ALLOWED_ORIGIN"],
-        events_topic=os.environ["EVENTS_TOPIC"],
-        state_machines=os.environ["STATE_MACHINES"],
-        rail_queue=os.environ["RAIL_QUEUE"],
-        mail_flush_queue=os.environ["MAIL_FLUSH_QUEUE"],
-        token_keys=tuple(os.environ["TOKEN_KEYS"].split()),
-        data_key=os.environ["DATA_KEY"],
-        fingerprint_secret=os.environ["FINGERPRINT_SECRET"],
-        sender=os.environ["SENDER"],
-        login_failures_per_email=int(os.environ["LOGIN_FAILURES_PER_EMAIL"]),
-        login_failures_per_address=int(os.environ["LOGIN_FAILURES_PER_ADDRESS"]),
-    )
+    """Return the configuration of this process."""
+    return Config(os.environ)

@@ -1,31 +1,48 @@
 """A DynamoDB table as the stores use it: plain Python items, conditions as data, cancellations as values.
 
-Numbers are integers both ways; a float or Decimal never enters or leaves. Every attribute goes through an expression
-name, since AWS refuses reserved words that emulators let pass.
+Numbers are integers in both directions, never floats or Decimals. Every attribute goes through an expression name,
+because AWS refuses reserved words that emulators accept.
 """
 
-import random
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
+from common.errors import Contended, RemitError
+from common.retry import ATTEMPTS, pause
+
 Item = dict[str, Any]
 Key = tuple[str, str]
-Where = Sequence[tuple[str, str, Any]]
-"""Terms that must all hold: `(attribute, operator, value)`; operators are = <> < <= > >=, `absent`, `present`,
-`begins`, and any comparison prefixed with `absent or `."""
+Operator = Literal[
+    "=",
+    "<>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "begins",
+    "absent",
+    "present",
+    "absent or =",
+    "absent or <>",
+    "absent or <",
+    "absent or <=",
+    "absent or >",
+    "absent or >=",
+]
+Term = tuple[str, Operator, Any]
+Where = Sequence[Term]
+"""Terms that must all hold: `(attribute, operator, value)`. For `absent` and `present` the value is ignored."""
 
 CONFLICT = "TransactionConflict"
 CONDITION = "ConditionalCheckFailed"
 _TRANSIENT = {CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded", "None"}
-_ATTEMPTS = 8
 
 
-class ConditionFailed(Exception):
-    """A write's condition did not hold; `old` is the item as it stands, None where there is none."""
+class ConditionFailed(RemitError):
+    """The condition of a write did not hold. `old` is the current item, None if there is none."""
 
     def __init__(self, old: Item | None) -> None:
         super().__init__("condition failed")
@@ -34,32 +51,28 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why one write of a cancelled transaction was refused: AWS's code, and the item as it stands."""
+    """Why one write of a cancelled transaction was refused: AWS's code, and the current item."""
 
     code: str
     old: Item | None
 
     @property
     def failed(self) -> bool:
-        """Whether this write's own condition did not hold."""
+        """Whether the condition of this write did not hold."""
         return self.code == CONDITION
 
 
-class Cancelled(Exception):
-    """A transaction changed nothing; `reasons` stand in the order of its writes."""
+class Cancelled(RemitError):
+    """A transaction changed nothing. `reasons` are in the order of its writes."""
 
     def __init__(self, reasons: Sequence[Reason]) -> None:
         super().__init__("transaction cancelled: " + ", ".join(reason.code for reason in reasons))
         self.reasons = tuple(reasons)
 
 
-class Contended(Exception):
-    """The table kept refusing for conflict or throttling until our patience was spent. Nothing was changed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write a whole item where the condition holds."""
+    """Write a whole item if the condition holds."""
 
     item: Item
     where: Where = ()
@@ -67,7 +80,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change attributes of one item where the condition holds."""
+    """Change attributes of one item if the condition holds."""
 
     key: Key
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -79,7 +92,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove one item where the condition holds."""
+    """Delete one item if the condition holds."""
 
     key: Key
     where: Where = ()
@@ -87,7 +100,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Hold the transaction to a condition on an item that it does not write."""
+    """Require a condition of an item that the transaction does not write."""
 
     key: Key
     where: Where
@@ -106,19 +119,18 @@ class Table:
         self.name = name
 
     def get(self, key: Key) -> Item | None:
-        """The item as of now (strongly consistent), or None."""
+        """Return the current item (strongly consistent), or None."""
         reply = self._client.get_item(TableName=self.name, Key=_key(key), ConsistentRead=True)
         return decode(reply["Item"]) if "Item" in reply else None
 
     def batch_get(self, keys: Iterable[Key]) -> dict[Key, Item]:
-        """The items that exist among at most 100 `keys`, as of now, by key. One call where AWS does not throttle."""
+        """Return the items that exist among at most 100 `keys`, by key. One call, unless AWS throttles."""
         wanted = [_key(key) for key in dict.fromkeys(keys)]
         found: dict[Key, Item] = {}
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             if not wanted:
                 break
-            if attempt:
-                _back_off(attempt)
+            pause(attempt)
             request = {self.name: {"Keys": wanted, "ConsistentRead": True}}
             reply = self._client.batch_get_item(RequestItems=request)
             for raw in reply["Responses"].get(self.name, ()):
@@ -130,33 +142,31 @@ class Table:
         return found
 
     def put(self, item: Item, where: Where = ()) -> None:
-        """Write a whole item. Raises ConditionFailed, and Contended where transactions kept holding the item."""
+        """Write a whole item. Raises ConditionFailed, and Contended if transactions kept locking the item."""
         expression = _Expression()
         request = {"TableName": self.name, "Item": encode(item), **expression.condition(where)}
         self._conditional(self._client.put_item, request)
 
     def update(self, update: Update) -> Item:
-        """Change attributes of one item and answer it as it is afterwards. Raises as `put`."""
+        """Change attributes of one item and return the item after the change. Raises as `put`."""
         request = {"TableName": self.name, "ReturnValues": "ALL_NEW", **_update(update)}
         return decode(self._conditional(self._client.update_item, request)["Attributes"])
 
     def delete(self, key: Key, where: Where = ()) -> None:
-        """Remove one item, where it is there. Raises as `put`."""
+        """Delete one item, if it exists. Raises as `put`."""
         expression = _Expression()
         self._conditional(
             self._client.delete_item, {"TableName": self.name, "Key": _key(key), **expression.condition(where)}
         )
 
     def transact(self, writes: Sequence[Write]) -> None:
-        """All of `writes` (at most 100) or none.
+        """Do all of `writes` (at most 100) or none. Conflicts and throttles are retried with jitter.
 
-        Conflicts and throttles are tried again with jitter. Raises Cancelled where a condition failed (its reasons in
-        the order of the writes) and Contended where patience ran out.
+        Raises Cancelled if a condition failed, and Contended if the attempts were spent.
         """
         request = [self._transact_item(write) for write in writes]
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                _back_off(attempt)
+        for attempt in range(ATTEMPTS):
+            pause(attempt)
             try:
                 self._client.transact_write_items(TransactItems=request)
                 return
@@ -171,14 +181,13 @@ class Table:
         raise Contended
 
     def batch_delete(self, keys: Iterable[Key]) -> None:
-        """Remove many items, unconditionally; removing what is gone is fine."""
+        """Delete many items without conditions. Items that do not exist are ignored."""
         left = [{"DeleteRequest": {"Key": _key(key)}} for key in keys]
         attempt = 0
         while left:
-            if attempt:
-                if attempt == _ATTEMPTS:
-                    raise Contended
-                _back_off(attempt)
+            if attempt == ATTEMPTS:
+                raise Contended
+            pause(attempt)
             chunk, left = left[:25], left[25:]
             unprocessed = self._client.batch_write_item(RequestItems={self.name: chunk}).get("UnprocessedItems", {})
             undone = unprocessed.get(self.name, [])
@@ -198,15 +207,15 @@ class Table:
         descending: bool = False,
         where: Where = (),
     ) -> Iterator[Item]:
-        """The items of one partition in key order, lazily, page by page.
+        """Yield the items of one partition in key order, reading lazily, page by page.
 
         One of `begins`, `between` (inclusive), `before` and `after` (exclusive) narrows the sort key. `index` is
         `(name, partition attribute, sort attribute)`; without it the read is strongly consistent. `limit` bounds the
-        items examined a page, not the answer: stop iterating when you have enough. `where` filters what was read.
+        items read per page, not the result: stop iterating when you have enough. `where` filters what was read.
         """
         name, hash_key, range_key = index or (None, "pk", "sk")
         expression = _Expression()
-        terms = [(hash_key, "=", pk)]
+        terms: list[Term] = [(hash_key, "=", pk)]
         if begins is not None:
             terms.append((range_key, "begins", begins))
         if before is not None:
@@ -239,14 +248,13 @@ class Table:
             request["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
 
     def scan(self) -> Iterator[Item]:
-        """Every item of the table, strongly consistent page by page; for checkers, never for a request."""
+        """Yield every item of the table; each page is strongly consistent. Not for requests."""
         for page in self._client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True):
             yield from map(decode, page["Items"])
 
     def _conditional(self, call: Any, request: dict[str, Any]) -> dict[str, Any]:
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                _back_off(attempt)
+        for attempt in range(ATTEMPTS):
+            pause(attempt)
             try:
                 return dict(call(**request, ReturnValuesOnConditionCheckFailure="ALL_OLD"))
             except ClientError as error:
@@ -254,7 +262,7 @@ class Table:
                 if code == "ConditionalCheckFailedException":
                     raw: Any = error.response.get("Item")
                     raise ConditionFailed(decode(raw) if raw else None) from error
-                # Somebody's transaction holds the item; botocore does not try that again.
+                # A transaction has locked the item. botocore does not retry this.
                 if code != "TransactionConflictException":
                     raise
         raise Contended
@@ -275,7 +283,7 @@ class Table:
 
 
 class _Expression:
-    """Builds expressions in which every name and value is a placeholder."""
+    """Builds expressions whose names and values are all placeholders."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -292,7 +300,7 @@ class _Expression:
     def all(self, where: Where) -> str:
         return " AND ".join(self._term(*term) for term in where)
 
-    def _term(self, attribute: str, operator: str, value: Any) -> str:
+    def _term(self, attribute: str, operator: Operator, value: Any) -> str:
         name = self.name(attribute)
         if operator == "absent":
             return f"attribute_not_exists({name})"
@@ -316,12 +324,12 @@ class _Expression:
 
 
 def encode(item: Item) -> dict[str, Any]:
-    """A plain item in DynamoDB's wire form. Raises TypeError for a float or any other type."""
+    """Return a plain item in DynamoDB's wire format. Raises TypeError for a float and any unsupported type."""
     return {name: _encode(value) for name, value in item.items()}
 
 
 def decode(raw: Mapping[str, Any]) -> Item:
-    """An item in DynamoDB's wire form as plain Python."""
+    """Return an item in DynamoDB's wire format as plain Python."""
     return {name: _decode(value) for name, value in raw.items()}
 
 
@@ -340,7 +348,7 @@ def _encode(value: Any) -> dict[str, Any]:
         return {"M": {name: _encode(inner) for name, inner in value.items()}}
     if isinstance(value, list | tuple):
         return {"L": [_encode(inner) for inner in value]}
-    raise TypeError(f"{type(value).__name__} does not go into a table")
+    raise TypeError(f"{type(value).__name__} can't be stored in a table")
 
 
 def _decode(value: Mapping[str, Any]) -> Any:
@@ -389,7 +397,3 @@ def _reasons(response: Mapping[str, Any]) -> list[Reason]:
         Reason(reason.get("Code", "None"), decode(reason["Item"]) if reason.get("Item") else None)
         for reason in response.get("CancellationReasons", ())
     ]
-
-
-def _back_off(attempt: int) -> None:
-    time.sleep(random.uniform(0, min(0.02 * 2**attempt, 0.5)))  # noqa: S311 (jitter needs no secrecy)

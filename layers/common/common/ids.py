@@ -1,4 +1,4 @@
-"""Ids: a prefix that names the kind, and a ULID: 48 bits of time, 80 of chance or digest, base32; they sort by time."""
+"""Ids: a prefix that names the kind, and a ULID (48 bits of time, 80 random or derived, base32). They sort by time."""
 
 import hashlib
 import re
@@ -20,22 +20,22 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 def new_id(prefix: str, at: datetime) -> str:
-    """A fresh id of the kind `prefix`, born at `at`."""
+    """Return a new id of the kind `prefix` with the time `at`."""
     return f"{prefix}_{_ulid(at, secrets.token_bytes(10))}"
 
 
 def derived_id(prefix: str, at: datetime, *parts: str) -> str:
-    """The one id that `at` and `parts` always give: what is written twice under it is written once."""
+    """Return the id that follows from `at` and `parts`: a retried write under it is written once."""
     return f"{prefix}_{_ulid(at, hashlib.sha256(chr(31).join(parts).encode()).digest()[:10])}"
 
 
 def is_id(text: str, prefix: str) -> bool:
-    """Whether `text` is a well-formed id of the kind `prefix`."""
+    """Return whether `text` is a well-formed id of the kind `prefix`."""
     return text.startswith(f"{prefix}_") and _ULID.fullmatch(text, len(prefix) + 1) is not None
 
 
 def prefix_of(parameter: str) -> str:
-    """The prefix of the ids that a path parameter or field carries: `account_id` carries `acc`. Raises KeyError."""
+    """Return the prefix of the ids in a path parameter or field: `acc` for `account_id`. Raises KeyError if unknown."""
     return _PREFIXES[parameter]
 
 

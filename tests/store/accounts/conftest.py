@@ -1,4 +1,4 @@
-"""The accounts room over moto, with the wiring that it has in Lambda."""
+"""The accounts context over moto, wired as in Lambda."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,16 +8,28 @@ import moto
 import pytest
 from common import aws
 
-from functions.accounts.bootstrap import accounts, authorization, instruments, ledger, limits, payees, pins
+from functions.accounts import bootstrap
 from tests.support.tables import create_table
 
-_ROOM = (accounts, authorization, instruments, ledger, limits, payees, pins)
-_CACHES = (aws.client, aws.secret, *(each.service for each in _ROOM))
+_CACHES = (
+    aws.client,
+    aws.secret,
+    bootstrap.accounts,
+    bootstrap.approvals,
+    bootstrap.instruments,
+    bootstrap.ledger,
+    bootstrap.folding,
+    bootstrap.journal,
+    bootstrap.limits,
+    bootstrap.payees,
+    bootstrap.pins,
+    bootstrap.reconciliation,
+)
 
 
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
-    """A client, and a fresh accounts table behind it."""
+    """Return a client of a new accounts table."""
     with moto.mock_aws():
         for cached in _CACHES:
             cached.cache_clear()

@@ -2,17 +2,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from common.contracts.events import SYSTEM, Event
 from common.dynamo import Table, Update
-from common.errors import Problem
-from common.events import SYSTEM, Event
-from common.idempotency import Answer, Idempotency
+from common.errors import Refusal, Stale
+from common.idempotency import Answer, IdempotencyKey
 
-from functions.accounts.domain.accounts import Account, Default
-from functions.accounts.store.accounts import AccountTable
+from functions.accounts.domain.accounts import Account, Default, NewAccount
+from functions.accounts.store.accounts import AccountStore
 from tests.support.clock import FakeClock
 
 ADA = "usr_A"
-KEY = Idempotency("scope", "fingerprint")
+KEY = IdempotencyKey("scope", "fingerprint")
 
 
 @pytest.fixture
@@ -21,166 +21,178 @@ def table(dynamodb: Any) -> Table:
 
 
 @pytest.fixture
-def store(table: Table) -> AccountTable:
-    return AccountTable(table)
+def store(table: Table) -> AccountStore:
+    return AccountStore(table)
 
 
 def account(number: int, currency: str = "USD", owner: str = ADA) -> Account:
-    return Account.new(f"acc_{number}", owner, currency, "debit", None, "2026-11-21T09:30:00.000Z")
+    return Account.new(f"acc_{number}", owner, NewAccount(currency), "2026-11-21T09:30:00.000Z")
 
 
 def answer(number: int) -> Answer:
     return Answer(201, f'{{"id":"acc_{number}"}}', location=f"/v1/accounts/acc_{number}")
 
 
-def open_(store: AccountTable, new: Account, number: int, key: Idempotency | None = None, *, default: bool) -> Any:
+def open_(
+    store: AccountStore, new: Account, number: int, key: IdempotencyKey | None = None, *, is_default: bool
+) -> Answer:
     event = Event.new("account.opened", new.id, 0, FakeClock()(), {})
-    return store.open(new, event, key, answer(number), default=default)
+    return store.open(new, event, key, answer(number), is_default=is_default)
 
 
-def test_an_account_is_read_as_it_was_opened(store: AccountTable) -> None:
+def test_an_account_is_read_as_it_was_opened(store: AccountStore) -> None:
     assert store.get("acc_1") is None
-    assert open_(store, account(1), 1, default=True) == answer(1)
+    assert open_(store, account(1), 1, is_default=True) == answer(1)
     assert store.get("acc_1") == account(1)
     assert store.default_of(ADA, "USD") == Default("acc_1")
     assert store.default_of(ADA, "EUR") == Default()
 
 
-def test_a_default_that_is_not_true_any_more_opens_nothing(store: AccountTable, table: Table) -> None:
-    assert open_(store, account(1), 1, default=False) is None
+def test_a_stale_default_opens_nothing(store: AccountStore, table: Table) -> None:
+    with pytest.raises(Stale):
+        open_(store, account(1), 1, is_default=False)
     assert list(table.scan()) == []
-    open_(store, account(1), 1, default=True)
-    assert open_(store, account(2), 2, default=True) is None
+    open_(store, account(1), 1, is_default=True)
+    with pytest.raises(Stale):
+        open_(store, account(2), 2, is_default=True)
     assert store.get("acc_2") is None
-    assert open_(store, account(2), 2, default=False) == answer(2)
+    assert open_(store, account(2), 2, is_default=False) == answer(2)
     assert store.default_of(ADA, "USD") == Default("acc_1", opened=1)
 
 
-def test_the_same_opening_again_stands(store: AccountTable) -> None:
+def test_the_same_write_again_is_accepted(store: AccountStore) -> None:
     for _ in range(2):
-        assert open_(store, account(1), 1, KEY, default=True) == answer(1)
+        assert open_(store, account(1), 1, KEY, is_default=True) == answer(1)
 
 
-def test_a_key_opens_once(store: AccountTable) -> None:
-    open_(store, account(1), 1, KEY, default=True)
-    assert open_(store, account(2), 2, KEY, default=True) == answer(1)
-    assert open_(store, account(2, "EUR"), 2, KEY, default=True) == answer(1)
-    with pytest.raises(Problem) as refused:
-        open_(store, account(2), 2, Idempotency(KEY.scope, "another"), default=False)
+def test_a_key_opens_one_account(store: AccountStore) -> None:
+    open_(store, account(1), 1, KEY, is_default=True)
+    assert open_(store, account(2), 2, KEY, is_default=True) == answer(1)
+    assert open_(store, account(2, "EUR"), 2, KEY, is_default=True) == answer(1)
+    with pytest.raises(Refusal) as refused:
+        open_(store, account(2), 2, IdempotencyKey(KEY.scope, "another"), is_default=False)
     assert refused.value.code == "idempotency_key_reused"
     assert store.get("acc_2") is None
     assert store.default_of(ADA, "EUR") == Default()
 
 
-def test_lists(store: AccountTable) -> None:
-    open_(store, account(1), 1, default=True)
-    open_(store, account(2), 2, default=False)
-    open_(store, account(3, "EUR"), 3, default=True)
-    open_(store, account(4, owner="usr_B"), 4, default=True)
+def test_lists(store: AccountStore) -> None:
+    open_(store, account(1), 1, is_default=True)
+    open_(store, account(2), 2, is_default=False)
+    open_(store, account(3, "EUR"), 3, is_default=True)
+    open_(store, account(4, owner="usr_B"), 4, is_default=True)
     assert store.ids_of(ADA, None, 10) == ["acc_3", "acc_2", "acc_1"]
     assert store.ids_of(ADA, None, 2) == ["acc_3", "acc_2"]
     assert store.ids_of(ADA, "acc_2", 2) == ["acc_1"]
-    assert store.defaults_of(ADA) == {"acc_1", "acc_3"}
+    assert store.default_ids_of(ADA) == {"acc_1", "acc_3"}
     assert store.many(["acc_2", "acc_3"]) == [account(2), account(3, "EUR")]
     assert store.all_of(ADA) == [account(1), account(2), account(3, "EUR")]
 
 
-def test_all_accounts_are_read_however_many_they_are(store: AccountTable) -> None:
+def test_more_accounts_than_a_batch_are_read(store: AccountStore) -> None:
     for number in range(100, 201):
-        open_(store, account(number), number, default=number == 100)
+        open_(store, account(number), number, is_default=number == 100)
     assert [each.id for each in store.all_of(ADA)] == [f"acc_{number}" for number in range(100, 201)]
 
 
-def told(account: Account) -> Event:
-    return account.told("account.updated", FakeClock()(), SYSTEM)
+def updated(account: Account) -> Event:
+    return account.event("account.updated", FakeClock()(), SYSTEM)
 
 
-def test_a_revision_is_read_as_it_was_written_and_holds_for_what_was_read(store: AccountTable) -> None:
-    open_(store, account(1), 1, default=True)
+def test_an_update_is_conditional_on_what_was_read(store: AccountStore) -> None:
+    open_(store, account(1), 1, is_default=True)
     first = replace(account(1), name="Rent", low_balance_alert=5, hot=True, pin_set=True, changes=1)
-    assert store.revise(account(1), first, told(first), None)
+    store.update(account(1), first, updated(first), None)
     assert store.get("acc_1") == first
-    assert not store.revise(account(1), first, told(first), None)
+    with pytest.raises(Stale):
+        store.update(account(1), first, updated(first), None)
     second = replace(first, low_balance_alert=None, hot=False, hot_until="2026-11-21T09:30:00.000Z", changes=2)
-    assert store.revise(first, second, told(second), None)
+    store.update(first, second, updated(second), None)
     assert store.get("acc_1") == second
 
 
-def test_a_credit_limit_comes_with_its_line(store: AccountTable, table: Table) -> None:
-    open_(store, account(1), 1, default=True)
+def test_a_credit_limit_is_written_with_its_journal_line(store: AccountStore, table: Table) -> None:
+    open_(store, account(1), 1, is_default=True)
     limited = account(1).with_credit_limit(500, "2026-11-21T09:30:00.000Z")
-    assert store.revise(account(1), limited, told(limited), None)
+    store.update(account(1), limited, updated(limited), None)
     assert store.get("acc_1") == limited
     (line,) = table.query("E#acc_1")
     assert (line["sk"], line["credit_limit"]) == ("2026-11-21T09:30:00.000Z#000000000001", 500)
     less = limited.with_credit_limit(100, "2026-11-21T09:30:00.000Z")
-    # Whatever a caller has reckoned: more than is available never goes.
+    # `available` never falls below zero, whatever the caller computed.
     unfunded = replace(limited, available=0)
     table.update(Update(("A#acc_1", "H"), set={"available": 300}))
-    assert not store.revise(limited, less, told(less), None)
-    assert not store.revise(unfunded, replace(less, available=-400), told(less), None)
+    with pytest.raises(Stale):
+        store.update(limited, less, updated(less), None)
+    with pytest.raises(Stale):
+        store.update(unfunded, replace(less, available=-400), updated(less), None)
     assert len(list(table.query("E#acc_1"))) == 1
 
 
-def test_a_default_moves_from_the_one_that_it_was(store: AccountTable) -> None:
+def test_a_new_default_is_conditional_on_the_former(store: AccountStore) -> None:
     for number in (1, 2):
-        open_(store, account(number), number, default=number == 1)
+        open_(store, account(number), number, is_default=number == 1)
     moved = replace(account(2), changes=1)
-    assert not store.revise(account(2), moved, told(moved), Default("acc_3"))
-    assert not store.revise(account(2), moved, told(moved), Default())
-    assert store.revise(account(2), moved, told(moved), Default("acc_1"))
+    with pytest.raises(Stale):
+        store.update(account(2), moved, updated(moved), Default("acc_3"))
+    with pytest.raises(Stale):
+        store.update(account(2), moved, updated(moved), Default())
+    store.update(account(2), moved, updated(moved), Default("acc_1"))
     assert store.default_of(ADA, "USD") == Default("acc_2", opened=1)
 
 
-def test_closing_holds_for_what_was_read(store: AccountTable, table: Table) -> None:
+def test_closing_is_conditional_on_what_was_read(store: AccountStore, table: Table) -> None:
     for number in (1, 2):
-        open_(store, account(number), number, default=number == 1)
+        open_(store, account(number), number, is_default=number == 1)
     closed = [replace(account(number), status="closed", changes=1) for number in range(3)]
-    event = told(closed[1])
+    event = updated(closed[1])
     stale = [
         (Default("acc_1", 0), None),  # one was opened since
         (Default("acc_2", 1), None),
         (Default(), None),
     ]
-    for default, heir in stale:
-        assert not store.close(account(1), closed[1], event, default, heir)
-    assert not store.close(replace(account(1), posted=5), closed[1], event, Default("acc_1", 1), "acc_2")
-    assert store.close(account(1), closed[1], event, Default("acc_1", 1), "acc_2")
+    for default, next_default in stale:
+        with pytest.raises(Stale):
+            store.close(account(1), closed[1], event, default, next_default)
+    with pytest.raises(Stale):
+        store.close(replace(account(1), posted=5), closed[1], event, Default("acc_1", 1), "acc_2")
+    store.close(account(1), closed[1], event, Default("acc_1", 1), "acc_2")
     assert store.default_of(ADA, "USD") == Default("acc_2", 1)
-    assert not store.close(account(2), closed[2], event, Default("acc_2", 1), "acc_1")
-    assert not store.close(closed[1], closed[1], event, Default("acc_2", 1), None)
-    assert store.close(account(2), closed[2], event, Default("acc_2", 1), None)
+    with pytest.raises(Stale):
+        store.close(account(2), closed[2], event, Default("acc_2", 1), "acc_1")
+    with pytest.raises(Stale):
+        store.close(closed[1], closed[1], event, Default("acc_2", 1), None)
+    store.close(account(2), closed[2], event, Default("acc_2", 1), None)
     assert store.default_of(ADA, "USD") == Default()
     assert list(table.query("U#usr_A", begins="D#")) == []
 
 
-def test_whoever_is_barred_opens_nothing(store: AccountTable) -> None:
-    assert not store.is_barred(ADA)
+def test_a_blocked_owner_opens_nothing(store: AccountStore) -> None:
     for _ in range(2):
-        store.bar(ADA)
-    assert store.is_barred(ADA)
-    assert open_(store, account(1), 1, default=True) is None
-    assert store.unbar(ADA)
-    assert store.unbar(ADA)
-    assert not store.bar_for_good(ADA)
-    store.bar(ADA)
+        store.block_new_accounts(ADA)
+    with pytest.raises(Refusal, match="unauthenticated"):
+        open_(store, account(1), 1, is_default=True)
+    assert store.allow_new_accounts(ADA)
+    assert store.allow_new_accounts(ADA)
+    assert not store.mark_deleted(ADA)
+    store.block_new_accounts(ADA)
     for _ in range(2):
-        assert store.bar_for_good(ADA)
-    store.bar(ADA)
-    assert not store.unbar(ADA)
-    assert store.is_barred(ADA)
-    assert open_(store, account(1), 1, default=True) is None
+        assert store.mark_deleted(ADA)
+    store.block_new_accounts(ADA)
+    assert not store.allow_new_accounts(ADA)
+    with pytest.raises(Refusal, match="unauthenticated"):
+        open_(store, account(1), 1, is_default=True)
 
 
-def test_what_waits_in_any_shard_is_seen(store: AccountTable, table: Table) -> None:
-    assert not store.has_waiting("acc_1")
+def test_a_pending_credit_in_any_shard_is_found(store: AccountStore, table: Table) -> None:
+    assert not store.has_pending_credits("acc_1")
     table.put({"pk": "I#acc_1#17", "sk": "trf_1#post"})
-    assert store.has_waiting("acc_1")
-    assert not store.has_waiting("acc_2")
+    assert store.has_pending_credits("acc_1")
+    assert not store.has_pending_credits("acc_2")
 
 
-def test_a_name_is_forgotten_with_what_was_told_of_it(store: AccountTable, table: Table) -> None:
-    open_(store, replace(account(1), name="Ada's"), 1, default=True)
+def test_renaming_removes_the_events_with_the_former_name(store: AccountStore, table: Table) -> None:
+    open_(store, replace(account(1), name="Ada's"), 1, is_default=True)
     store.rename("acc_1", "USD account")
     assert store.get("acc_1") == account(1)
     assert "Ada's" not in repr(table.get(("A#acc_1", "H")))

@@ -1,4 +1,4 @@
-"""The functions of the room as Lambda calls them, over moto."""
+"""The handlers of the context as Lambda calls them, over moto."""
 
 import json
 import logging
@@ -8,15 +8,18 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from common import tasks
+from common.contracts.accounts import Party, TransferApproval
+from common.contracts.auth import CHECK_CODE, FIND_USER, FindUser, FoundUser
+from common.contracts.events import Event, EventType
+from common.contracts.task import Done
 from common.dynamo import Table
-from common.events import Event, Type
+from common.errors import Refusal
 from common.observability import logger
 
 from functions.accounts.api import account, account_pin, accounts, bank_accounts, cards, catalog, payees
-from functions.accounts.events import directory
+from functions.accounts.events import users
 from functions.accounts.service.instruments import Instruments
-from functions.accounts.tasks import authorize_deposit, authorize_transfer, close_accounts
+from functions.accounts.tasks import approve_deposit, approve_transfer, close_accounts
 from tests.support.clock import FakeClock
 from tests.support.rest import CONTEXT, Answer, event, principal, send
 
@@ -39,8 +42,8 @@ def open_(caller: str = ADA, **sent: Any) -> Answer:
     return call(accounts, "POST", "/accounts", caller, **{"body": {"currency": "USD"}, **sent})
 
 
-def hear(user_id: str, first: str, email: str) -> None:
-    tell(
+def verify(user_id: str, first: str, email: str) -> None:
+    handle(
         "user.verified",
         user_id,
         {
@@ -56,14 +59,14 @@ def hear(user_id: str, first: str, email: str) -> None:
     )
 
 
-def tell(type: Type, user_id: str, data: dict[str, Any]) -> None:
-    told = Event.new(type, user_id, 2 + (type == "user.deleted"), FakeClock()(), data)
-    record = {"messageId": "1", "receiptHandle": "1", "body": json.dumps(told.item()), "eventSource": "aws:sqs"}
-    assert directory.handler({"Records": [record]}, CONTEXT) == {"batchItemFailures": []}
+def handle(type: EventType, user_id: str, data: dict[str, Any]) -> None:
+    happened = Event.new(type, user_id, 2 + (type == "user.deleted"), FakeClock()(), data)
+    record = {"messageId": "1", "receiptHandle": "1", "body": json.dumps(happened.item()), "eventSource": "aws:sqs"}
+    assert users.handler({"Records": [record]}, CONTEXT) == {"batchItemFailures": []}
 
 
 class Lines(logging.Handler):
-    """Everything that is logged, with its extras and traces."""
+    """Collects everything that is logged, with extra fields and traces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,13 +87,14 @@ def lines() -> Iterator[Lines]:
     log.removeHandler(handler)
 
 
-# --- the catalogue ----------------------------------------------------------------------------------------------------
+# --- the catalog ------------------------------------------------------------------------------------------------------
 
 
-def test_a_catalogue_comes_in_pages_where_they_are_asked_for() -> None:
+def test_a_catalog_has_pages_if_a_limit_is_given() -> None:
     whole = call(catalog, "GET", "/currencies", None).json["data"]
     assert len(whole) > 150
-    paged, cursor = [], None
+    paged: list[Any] = []
+    cursor = None
     while cursor is not None or not paged:
         query = {"limit": "60"} | ({"cursor": cursor} if cursor else {})
         page = call(catalog, "GET", "/currencies", None, query=query).json
@@ -101,7 +105,7 @@ def test_a_catalogue_comes_in_pages_where_they_are_asked_for() -> None:
     assert call(catalog, "GET", "/banks", None, query={"cursor": "x"}).code == "invalid_cursor"
 
 
-def test_anyone_sees_banks_and_currencies() -> None:
+def test_banks_and_currencies_are_public() -> None:
     banks = call(catalog, "GET", "/banks", None)
     assert banks.status == 200
     assert banks.json["next_cursor"] is None
@@ -121,7 +125,8 @@ def test_opening_and_reading_accounts() -> None:
     assert opened.headers["location"] == [f"/v1/accounts/{opened.json['id']}"]
     path = {"account_id": opened.json["id"]}
     assert call(account, "GET", "/accounts/{account_id}", path=path).json == opened.json
-    assert call(account, "GET", "/accounts/{account_id}", BOB, "admin", path=path).json == opened.json
+    by_admin = call(account, "GET", "/accounts/{account_id}", BOB, "admin", path=path)
+    assert by_admin.json == {**opened.json, "hot": False}
     for caller, role in ((BOB, "customer"), (BOB, "arbiter")):
         assert call(account, "GET", "/accounts/{account_id}", caller, role, path=path).code == "not_found"
     assert call(account, "GET", "/accounts/{account_id}", path={"account_id": "rail:sandbox:USD"}).code == "not_found"
@@ -129,7 +134,7 @@ def test_opening_and_reading_accounts() -> None:
     assert call(accounts, "GET", "/accounts", BOB).json == {"data": [], "next_cursor": None}
 
 
-def test_a_key_replays_the_opening_to_the_byte() -> None:
+def test_a_key_replays_an_opening() -> None:
     key = {"Idempotency-Key": "one"}
     first, again = open_(headers=key), open_(headers=key)
     assert (again.status, again.text) == (first.status, first.text)
@@ -139,12 +144,12 @@ def test_a_key_replays_the_opening_to_the_byte() -> None:
     assert again.headers["idempotent-replayed"] == ["true"]
     other = call(accounts, "POST", "/accounts", body={"currency": "EUR"}, headers=key)
     assert (other.status, other.code) == (422, "idempotency_key_reused")
-    # Keys are the caller's own.
+    # Another caller's key is another key.
     assert open_(BOB, headers=key).json["owner_id"] == BOB
     assert len(call(accounts, "GET", "/accounts").json["data"]) == 1
 
 
-def test_a_cursor_is_good_for_its_caller_and_list_only() -> None:
+def test_a_cursor_is_valid_for_its_caller_and_list_only() -> None:
     for _ in range(3):
         open_()
     first = call(accounts, "GET", "/accounts", query={"limit": "2"}).json
@@ -162,12 +167,12 @@ def test_a_limit_out_of_range_is_refused(limit: str) -> None:
     assert call(accounts, "GET", "/accounts", query={"limit": limit}).code == "validation_failed"
 
 
-def test_nobody_opens_or_sees_accounts_without_signing_in() -> None:
+def test_accounts_need_a_token() -> None:
     assert call(accounts, "POST", "/accounts", None, body={"currency": "USD"}).status == 401
     assert call(accounts, "GET", "/accounts", None).status == 401
 
 
-def test_an_account_that_is_refused_is_not_opened() -> None:
+def test_an_invalid_account_is_not_opened() -> None:
     bodies: list[Any] = [{}, {"currency": "ABC"}, {"currency": "USD", "posted": 5}, {"currency": "USD", "type": 1}, []]
     for body in [*bodies, "x"]:
         assert call(accounts, "POST", "/accounts", body=body).status == 400
@@ -229,7 +234,7 @@ def test_linking_listing_and_unlinking_a_bank_account() -> None:
     assert unknown.json["errors"][0]["pointer"] == "/bank_id"
 
 
-def test_numbers_and_cvv_are_in_no_log_answer_event_or_table(
+def test_no_log_answer_event_or_item_has_a_number_or_cvv(
     dynamodb: Any, lines: Lines, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = {"Idempotency-Key": "one"}
@@ -256,54 +261,58 @@ def test_numbers_and_cvv_are_in_no_log_answer_event_or_table(
     seen = kept + lines.text + repr(capsys.readouterr()) + repr(answers)
     for secret in (NUMBER, NUMBER[:-4], IBAN, IBAN[4:-4]):
         assert secret not in seen
-    # As a value of its own: its digits may stand by chance within an id or a digest.
+    # Only as a separate value: its digits may be part of an id or a digest by chance.
     assert re.search(rf"(?<![0-9A-Za-z.]){CVV}(?![0-9A-Za-z])", seen) is None
 
 
-# --- authorizations ---------------------------------------------------------------------------------------------------
+# --- approvals --------------------------------------------------------------------------------------------------------
 
 
 def transfer(**fields: Any) -> Any:
     request = {"caller_id": ADA, "source_account_id": None, "amount": 100, "currency": "USD", **fields}
-    return authorize_transfer.handler(request, CONTEXT)
+    return approve_transfer.handler(request, CONTEXT)
 
 
-def test_authorizing_a_transfer() -> None:
+def refusal(outcome: Any) -> str:
+    return str(outcome["refusal"]["code"])
+
+
+def test_approving_a_transfer() -> None:
     mine, theirs = open_().json["id"], open_(BOB).json["id"]
-    hear(ADA, "Ada", "ada@example.org")
-    hear(BOB, "Bob", "bob@example.org")
-    source = tasks.Party("account", mine, ADA, "Ada L.")
-    destination = tasks.Party("account", theirs, BOB, "Bob L.", alias="bob@example.org")
-    wanted = tasks.Authorization("authorized", source=source, destination=destination)
+    verify(ADA, "Ada", "ada@example.org")
+    verify(BOB, "Bob", "bob@example.org")
+    source = Party("account", mine, ADA, "Ada L.")
+    destination = Party("account", theirs, BOB, "Bob L.", alias="bob@example.org")
+    wanted = TransferApproval(source=source, destination=destination)
     assert transfer(destination={"email": "bob@example.org"}) == asdict(wanted)
-    assert transfer(destination={"account_id": mine})["code"] == "same_account"
+    assert refusal(transfer(destination={"account_id": mine})) == "same_account"
 
 
-def test_authorizing_a_transfer_to_someone_just_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_approving_a_transfer_to_a_newly_verified_user(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def find(task: object, ask: tasks.FindUser) -> tasks.FoundUser:
-        asked.append((task, ask))
-        return tasks.FoundUser("found", BOB, "bob@example.org", True, None, False, "Bob", "Hopper", "active", 2)
+    def find(task: object, request: FindUser) -> FoundUser:
+        asked.append((task, request))
+        return FoundUser("found", BOB, "bob@example.org", True, None, False, "Bob", "Hopper", "active", 2)
 
-    monkeypatch.setattr("functions.accounts.bootstrap.payees.call", find)
+    monkeypatch.setattr("functions.accounts.bootstrap.call", find)
     open_()
     theirs = open_(BOB).json["id"]
-    hear(ADA, "Ada", "ada@example.org")
+    verify(ADA, "Ada", "ada@example.org")
     answers = [transfer(destination={"email": "bob@example.org"}) for _ in range(2)]
     assert answers[0] == answers[1]
     assert answers[0]["destination"]["id"] == theirs
-    assert asked == [(tasks.FIND_USER, tasks.FindUser(email="bob@example.org"))]
+    assert asked == [(FIND_USER, FindUser(email="bob@example.org"))]
 
 
-def test_authorizing_a_deposit() -> None:
+def test_approving_a_deposit() -> None:
     mine = open_().json["id"]
-    hear(ADA, "Ada", "ada@example.org")
+    verify(ADA, "Ada", "ada@example.org")
     card_id = call(cards, "POST", "/cards", body=CARD).json["id"]
     request = {"caller_id": ADA, "account_id": mine, "amount": 100, "currency": "USD", "card_id": card_id}
-    answer = authorize_deposit.handler(request, CONTEXT)
-    assert (answer["outcome"], answer["source"]["display_name"], answer["last4"]) == ("authorized", "Visa 4242", "4242")
-    assert authorize_deposit.handler({**request, "caller_id": BOB}, CONTEXT)["code"] == "not_found"
+    answer = approve_deposit.handler(request, CONTEXT)
+    assert (answer["source"]["display_name"], answer["last4"]) == ("Visa 4242", "4242")
+    assert refusal(approve_deposit.handler({**request, "caller_id": BOB}, CONTEXT)) == "not_found"
 
 
 # --- the life of an account -------------------------------------------------------------------------------------------
@@ -337,16 +346,32 @@ def test_changing_and_closing_an_account() -> None:
     assert use("PATCH", ACCOUNT, mine, body={"name": "x"}).code == "invalid_state"
 
 
+def test_only_admins_set_and_see_that_an_account_is_hot() -> None:
+    mine = open_().json["id"]
+    assert use("PATCH", ACCOUNT, mine, body={"hot": True}).code == "forbidden"
+    hot = use("PATCH", ACCOUNT, mine, BOB, "admin", body={"hot": True})
+    assert (hot.status, hot.json["hot"]) == (200, True)
+    assert use("GET", ACCOUNT, mine, BOB, "admin").json == hot.json
+    assert "hot" not in use("GET", ACCOUNT, mine).json
+    assert "hot" not in call(accounts, "GET", "/accounts").json["data"][0]
+    opened = call(accounts, "POST", "/accounts", BOB, "admin", body={"currency": "USD"}).json
+    assert opened["hot"] is False
+    assert call(accounts, "GET", "/accounts", BOB, "admin").json["data"] == [opened]
+
+
 def test_setting_and_resetting_a_pin(monkeypatch: pytest.MonkeyPatch, dynamodb: Any, lines: Lines) -> None:
     asked: list[Any] = []
 
     def auth(task: object, ask: Any) -> Any:
         asked.append(ask)
-        if task == tasks.CHECK_CODE:
-            return tasks.CheckedCode("right" if ask.code == CODE else "code_expired")
-        return tasks.RequestedCode("requested") if len(asked) == 1 else tasks.RequestedCode("rate_limited", 60)
+        if task == CHECK_CODE:
+            if ask.code != CODE:
+                raise Refusal("code_expired")
+        elif len(asked) > 1:
+            raise Refusal("rate_limited", retry_after=60)
+        return Done()
 
-    monkeypatch.setattr("functions.accounts.bootstrap.pins.call", auth)
+    monkeypatch.setattr("functions.accounts.bootstrap.call", auth)
     mine, key = open_().json["id"], {"Idempotency-Key": "one"}
     answers = [use("PUT", f"{ACCOUNT}/pin", mine, body={"pin": PIN})]
     assert (answers[0].status, answers[0].text) == (204, "")
@@ -376,14 +401,14 @@ def test_setting_and_resetting_a_pin(monkeypatch: pytest.MonkeyPatch, dynamodb: 
     ]
     assert [(answer.status, answer.text) for answer in done] == [(204, "")] * 2
     assert ["idempotent-replayed" in answer.headers for answer in done] == [False, True]
-    assert transfer(destination={"email": "bob@example.org"}, pin=PIN)["code"] == "invalid_pin"
-    assert transfer(destination={"email": "bob@example.org"})["code"] == "pin_required"
+    assert refusal(transfer(destination={"email": "bob@example.org"}, pin=PIN)) == "invalid_pin"
+    assert refusal(transfer(destination={"email": "bob@example.org"})) == "pin_required"
     seen = repr(list(Table(dynamodb, "remit-accounts").scan())) + lines.text + repr([*answers, *reset, *done])
     assert not [secret for secret in (PIN, NEW_PIN) if secret in seen]
 
 
-def test_looking_a_payee_up() -> None:
-    hear(BOB, "Bob", "bob@example.org")
+def test_looking_up_a_payee() -> None:
+    verify(BOB, "Bob", "bob@example.org")
     found = call(payees, "GET", "/payees", query={"alias": "Bob@Example.org"})
     assert (found.status, found.json) == (200, {"alias": "bob@example.org", "display_name": "B** L."})
     wrong = call(payees, "GET", "/payees", query={"alias": "bob"})
@@ -392,18 +417,18 @@ def test_looking_a_payee_up() -> None:
     assert call(payees, "GET", "/payees", None, query={"alias": "bob@example.org"}).status == 401
 
 
-def test_a_user_leaves(dynamodb: Any) -> None:
+def test_deleting_a_user(dynamodb: Any) -> None:
     mine = open_(body={"currency": "USD", "name": "Ada's nest egg"}).json["id"]
     linked = call(cards, "POST", "/cards", body=CARD)
     assert call(bank_accounts, "POST", "/bank-accounts", body=BANK_ACCOUNT).status == 201
-    hear(ADA, "Ada", "ada@example.org")
+    verify(ADA, "Ada", "ada@example.org")
     request = {"user_id": ADA, "actor": {"user_id": ADA}}
     for _ in range(2):
-        assert close_accounts.handler(request, CONTEXT) == {"outcome": "closed"}
+        assert close_accounts.handler(request, CONTEXT) == {"outcome": "done"}
     assert open_().status == 401
     deleted = {"user_id": ADA, "status": "deleted"}
     for _ in range(2):
-        tell("user.deleted", ADA, deleted)
+        handle("user.deleted", ADA, deleted)
     assert use("GET", ACCOUNT, mine, BOB, "admin").json["name"] == "USD account"
     assert call(cards, "GET", "/cards").json["data"] == []
     assert call(bank_accounts, "GET", "/bank-accounts").json["data"] == []

@@ -1,9 +1,9 @@
-"""Limits as Lambda serves them, with the PIN and the ledger that they meet there, over moto."""
+"""The handlers of limits, with PINs and the ledger, over moto."""
 
 from typing import Any
 
 import pytest
-from common import tasks
+from common.contracts.accounts import Reserve
 
 from functions.accounts.api import account_limits, account_pin, accounts
 from functions.accounts.events import lapse
@@ -40,7 +40,7 @@ def fund(account_id: str, amount: int) -> None:
     post.handler(request | {"source_account_id": "rail:sandbox:USD", "amount": amount}, CONTEXT)
 
 
-def test_setting_looking_and_spending() -> None:
+def test_setting_reading_and_spending() -> None:
     account_id = open_()
     assert limits("GET", account_id).json == {"currency": "USD", "daily": None, "weekly": None}
     put = limits("PUT", account_id, {"daily": 100})
@@ -54,7 +54,7 @@ def test_setting_looking_and_spending() -> None:
     assert limits("PUT", account_id).json == {"currency": "USD", "daily": None, "weekly": None}
 
 
-def test_raising_takes_the_pin() -> None:
+def test_raising_a_limit_needs_the_pin() -> None:
     account_id = open_()
     limits("PUT", account_id, {"daily": 100, "weekly": 200})
     path = {"account_id": account_id}
@@ -74,7 +74,7 @@ def test_raising_takes_the_pin() -> None:
 
 
 @pytest.mark.parametrize(("caller", "role"), [(BOB, "customer"), (BOB, "arbiter"), (BOB, "admin")])
-def test_they_are_their_owners_alone(caller: str, role: str) -> None:
+def test_limits_are_for_their_owner_only(caller: str, role: str) -> None:
     account_id = open_()
     assert limits("GET", account_id, None, caller, role).code == "not_found"
     assert limits("PUT", account_id, {"daily": 1}, caller, role).code == "not_found"
@@ -83,14 +83,14 @@ def test_they_are_their_owners_alone(caller: str, role: str) -> None:
 @pytest.mark.parametrize(
     "body", [{"daily": 0}, {"daily": -1}, {"daily": 1.5}, {"weekly": "1"}, {"weekly": True}, {"monthly": 1}, {"pin": 1}]
 )
-def test_nonsense_is_refused(body: object) -> None:
+def test_invalid_limits_are_refused(body: object) -> None:
     assert limits("PUT", open_(), body).code == "validation_failed"
 
 
-def test_a_hold_lapses_by_the_clocks_look() -> None:
+def test_a_hold_lapses_on_schedule() -> None:
     account_id = open_()
     fund(account_id, 100)
-    held = tasks.Reserve("trf_" + "1" * 26, account_id, 60, "USD", lapses_at="2026-01-01T00:00:00.000Z")
+    held = Reserve("trf_" + "1" * 26, account_id, 60, "USD", lapses_at="2026-01-01T00:00:00.000Z")
     request = {name: getattr(held, name) for name in held.__slots__}
     assert reserve.handler(request, CONTEXT)["outcome"] == "held"
     lapse.handler({}, CONTEXT)

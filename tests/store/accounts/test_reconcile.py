@@ -1,4 +1,4 @@
-"""The hourly function over its table: metrics and the report."""
+"""The hourly function: its metrics and its report."""
 
 import json
 from collections.abc import Iterator
@@ -9,31 +9,31 @@ from common import aws
 from common.dynamo import Table, Update
 from common.observability import metrics
 
-from functions.accounts.bootstrap import reconciliation
-from functions.accounts.domain.reconciliation import Drift, Report
+from functions.accounts import bootstrap
+from functions.accounts.domain.reconciliation.findings import Drift, Report
 from functions.accounts.events import reconcile
-from functions.accounts.store.reconciliation import ReconciliationTable
+from functions.accounts.store.reconciliation import ReconciliationStore
 from tests.support.rest import CONTEXT
-from tests.unit.accounts.ledger.bench import ALICE, Bench
+from tests.unit.accounts.ledger.world import ALICE, World
 
 HEAD = (f"A#{ALICE}", "H")
 
 
 @pytest.fixture
 def table(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    """A ledger with some money in it; nobody waits."""
+    """Return the table of a ledger with some money. Nothing waits."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    reconciliation.service.cache_clear()
+    bootstrap.reconciliation.cache_clear()
     metrics().clear_metrics()
     table = Table(dynamodb, "remit-accounts")
-    bench = Bench(table)
+    world = World(table)
     for head in [item for item in table.scan() if item["pk"].startswith("A#")]:
         owned = {"pk": f"U#{head['owner_id']}"}
         table.put({**owned, "sk": f"A#{head['account_id']}"})
         table.put({**owned, "sk": f"D#{head['currency']}", "account_id": head["account_id"]})
-    bench.fund(ALICE, 500)
+    world.fund(ALICE, 500)
     yield table
-    reconciliation.service.cache_clear()
+    bootstrap.reconciliation.cache_clear()
     aws.client.cache_clear()
 
 
@@ -43,14 +43,14 @@ def emitted(printed: str) -> dict[str, list[float]]:
     return {name: line[name] for line in lines for name in names}
 
 
-def test_right_books_are_counted(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_correct_ledger_is_counted(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     assert reconcile.handler({}, CONTEXT) == {"drifts": 0, "accounts": 5, "entries": 1}
     assert emitted(capsys.readouterr().out) == {"LedgerDrifts": [0], "LedgerAccounts": [5], "LedgerEntries": [1]}
     (report,) = table.query("R#reconciliation", before="latest")
     assert report["drifts"] == 0
 
 
-def test_one_cent_is_found_told_and_counted(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_wrong_cent_is_found_published_and_counted(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     table.update(Update(HEAD, add={"posted": 1}))
     assert reconcile.handler({}, CONTEXT) == {"drifts": 3, "accounts": 5, "entries": 1}
     assert emitted(capsys.readouterr().out)["LedgerDrifts"] == [3]
@@ -63,15 +63,15 @@ def test_one_cent_is_found_told_and_counted(table: Table, capsys: pytest.Capture
 
 
 def test_an_account_is_its_head_then_its_journal(table: Table) -> None:
-    kinds = [item["pk"][0] for item in ReconciliationTable(table).account(ALICE)]
+    kinds = [item["pk"][0] for item in ReconciliationStore(table).account(ALICE)]
     assert kinds == ["A", "E"]
     table.delete(HEAD)
-    assert [item["pk"][0] for item in ReconciliationTable(table).account(ALICE)] == ["E"]
-    assert list(ReconciliationTable(table).account("acc_GHOST")) == []
+    assert [item["pk"][0] for item in ReconciliationStore(table).account(ALICE)] == ["E"]
+    assert list(ReconciliationStore(table).account("acc_GHOST")) == []
 
 
-def test_a_report_of_very_many_drifts_keeps_the_first_of_them(table: Table) -> None:
-    store = ReconciliationTable(table)
+def test_a_report_stores_a_limited_number_of_drifts(table: Table) -> None:
+    store = ReconciliationStore(table)
     drifts = tuple(Drift(2, "Balances follow the journal", f"acc_{number:026}", "x" * 150) for number in range(3000))
     assert store.add_report(Report(1, "2026-11-21T09:30:00.000Z", 1, 1, 0, drifts), None)
     assert store.last_report() == (1, Report(1, "", 0, 0, 0, drifts).digest)
@@ -79,8 +79,8 @@ def test_a_report_of_very_many_drifts_keeps_the_first_of_them(table: Table) -> N
     assert (report["drifts"], len(report["findings"])) == (3000, 500)
 
 
-def test_of_two_reports_with_one_number_the_first_stands(table: Table) -> None:
-    store = ReconciliationTable(table)
+def test_the_first_of_two_reports_with_one_number_is_stored(table: Table) -> None:
+    store = ReconciliationStore(table)
     first, second = (Report(1, f"2026-11-21T09:3{minute}:00.000Z", 5, 1, 0, ()) for minute in (0, 1))
     assert store.add_report(first, None)
     assert not store.add_report(second, None)

@@ -1,4 +1,4 @@
-"""The auth room as a client meets it: requests through the handlers, behind the authorizer."""
+"""Requests to the auth context through its handlers, behind the authorizer."""
 
 import logging
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ def post(path: str, body: Any = None, **headers: str) -> Answer:
 
 
 def authorize(authorization: str | None, name: str = "Authorization") -> dict[str, Any]:
-    """Asks the authorizer as the gateway does."""
+    """Call the authorizer as the gateway does."""
     headers = {} if authorization is None else {name: authorization}
     request = {
         "type": "REQUEST",
@@ -103,26 +103,26 @@ def ask(
     query: Mapping[str, str | list[str]] | None = None,
     **path: str,
 ) -> Answer:
-    """Asks with a token or key, behind the authorizer."""
+    """Send a request with a token or key, behind the authorizer."""
     caller = authorize(f"Bearer {token}")["context"]
     return send(HANDLERS[resource].handler, event(method, resource, body=body, caller=caller, query=query, path=path))
 
 
 def expiry_of(token: str) -> str:
-    """When an access token dies, as answers say it."""
+    """Return when an access token expires, as responses say it."""
     exp = jwt.decode(token, options={"verify_signature": False})["exp"]
     return clock.timestamp(datetime.fromtimestamp(exp, UTC))
 
 
 def sign_in() -> dict[str, Any]:
-    """Registers Ada and logs her in."""
+    """Register Ada and log her in."""
     assert post("/auth/register", ADA).status == 201
     answer: dict[str, Any] = post("/auth/login", CREDENTIALS).json
     return answer
 
 
 def mail(table: Table) -> str:
-    """Writes the mail of Ada's challenge and answers its code."""
+    """Return a new code of Ada's challenge, as mailed."""
     (challenge,) = [item["id"] for item in table.scan() if item["sk"] == "C"]
     minted = mint_code.handler({"challenge_id": challenge}, CONTEXT)
     assert (minted["outcome"], minted["address"], minted["first_name"]) == ("minted", "ada@example.com", "Ada")
@@ -135,7 +135,7 @@ def find(**wanted: str) -> dict[str, Any]:
 
 
 class Lines(logging.Handler):
-    """Everything that is logged, as text."""
+    """Collects log lines."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
-"""AWS in memory: the auth table, a signing key and the digests' key, and the room wired to them."""
+"""AWS in memory: the auth table, a signing key and the key of digests, with the context wired to them."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import boto3
@@ -11,8 +10,8 @@ from common import aws
 from common.config import config
 from common.dynamo import Table
 
-from functions.auth import bootstrap, passwords
-from functions.auth.store import Store
+from functions.auth import bootstrap
+from functions.auth.store import AuthStore
 from tests.support.tables import create_table
 
 CACHED: tuple[Any, ...] = (
@@ -27,7 +26,7 @@ CACHED: tuple[Any, ...] = (
     bootstrap.second_factor,
     bootstrap.credentials,
     bootstrap.authenticators,
-    bootstrap.password_changes,
+    bootstrap.passwords,
     bootstrap.addresses,
     bootstrap.profile,
     bootstrap.api_keys,
@@ -39,14 +38,13 @@ CACHED: tuple[Any, ...] = (
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    """The auth table; everything that a process keeps is made anew, with passwords digested at bcrypt's least cost."""
+    """The auth table. Everything cached in a process is made again."""
     with moto.mock_aws():
         key = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
         secret = config().fingerprint_secret
         boto3.client("secretsmanager").create_secret(Name=secret, SecretString="a key for tests")
         monkeypatch.setenv("TOKEN_KEYS", key)
         monkeypatch.setenv("DATA_KEY", boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
-        monkeypatch.setattr(passwords, "BcryptPasswords", partial(passwords.BcryptPasswords, cost=4))
         for cached in CACHED:
             cached.cache_clear()
         client = boto3.client("dynamodb")
@@ -56,5 +54,5 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
 
 
 @pytest.fixture
-def store(table: Table) -> Store:
-    return Store(table)
+def store(table: Table) -> AuthStore:
+    return AuthStore(table)

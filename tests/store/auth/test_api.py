@@ -1,14 +1,18 @@
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
 import pytest
+from common import retry
 from common.config import config
 from common.dynamo import Table
+from common.errors import Stale
 from common.observability import logger
 
-from functions.auth.cookie import check_origin
+from functions.auth.models.headers import check_origin
+from functions.auth.store import AuthStore
 from tests.store.auth.client import (
     ADA,
     CREDENTIALS,
@@ -22,14 +26,14 @@ from tests.store.auth.client import (
     sign_in,
 )
 from tests.support.rest import event, send
-from tests.unit.auth.room import refused
+from tests.unit.auth.world import refused
 
 pytestmark = pytest.mark.usefixtures("table")
 
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """What the room logs, from INFO up."""
+    """The log lines of level INFO and above."""
     lines, level = Lines(), logger().log_level
     logger().setLevel("INFO")
     logger().addHandler(lines)
@@ -42,7 +46,7 @@ def cookie_of(header: str) -> str:
     return header.split(";", maxsplit=1)[0]
 
 
-def test_a_user_registers_verifies_signs_in_stays_and_leaves(table: Table, lines: Lines) -> None:
+def test_a_user_registers_signs_in_verifies_refreshes_and_logs_out(table: Table, lines: Lines) -> None:
     registered = post("/auth/register", ADA)
     user = registered.json
     assert registered.status == 201
@@ -92,7 +96,7 @@ def test_a_user_registers_verifies_signs_in_stays_and_leaves(table: Table, lines
     assert not any(secret in lines.text or secret in stored for secret in secrets)
 
 
-def test_a_browser_keeps_its_refresh_token_in_the_cookie() -> None:
+def test_a_browser_stores_its_refresh_token_in_the_cookie() -> None:
     sign_in()
     answer = post("/auth/login", CREDENTIALS)
     (kept,) = answer.headers["set-cookie"]
@@ -128,11 +132,11 @@ def test_a_refresh_needs_a_token(body: Any) -> None:
     assert (answer.status, answer.code) == (401, "invalid_refresh_token")
 
 
-def test_logout_by_what_is_no_text_is_refused() -> None:
+def test_logout_with_invalid_unicode_is_refused() -> None:
     assert post("/auth/logout", authorization="Bearer \ud800.x.y").code == "unauthenticated"
 
 
-def test_logout_by_any_token_again_and_by_none() -> None:
+def test_logout_accepts_any_token_repeatedly_and_needs_one() -> None:
     granted = sign_in()
     for _ in range(2):
         assert post("/auth/logout", Authorization=f"bearer {granted['access_token']}").status == 204
@@ -148,19 +152,21 @@ class TestOrigins:
         "origin",
         ["https://evil.example", "null", "", "http://localhost.evil.example", "https://app.remit.example.evil.example"],
     )
-    def test_another_site_is_refused_and_changes_nothing(self, path: str, origin: str) -> None:
+    def test_another_origin_is_refused_and_changes_nothing(self, path: str, origin: str) -> None:
         granted = sign_in()
         answer = post(path, Cookie=f"remit_refresh={granted['refresh_token']}", Origin=origin)
         assert (answer.status, answer.code) == (403, "forbidden")
         assert post("/auth/refresh", {"refresh_token": granted["refresh_token"]}).status == 200
 
     @pytest.mark.parametrize("origin", ["https://app.remit.example", "https://api.remit.example", None])
-    def test_our_own_are_welcome_anywhere(self, monkeypatch: pytest.MonkeyPatch, origin: str | None) -> None:
+    def test_our_own_origins_are_allowed_in_every_environment(
+        self, monkeypatch: pytest.MonkeyPatch, origin: str | None
+    ) -> None:
         monkeypatch.setenv("ENVIRONMENT", "prod")
         config.cache_clear()
         check_origin(origin)
 
-    def test_this_machine_is_welcome_on_the_local_stack_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_localhost_is_allowed_only_in_local_environments(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for origin in ("http://localhost:5173", "http://127.0.0.1:3000", "http://localhost"):
             check_origin(origin)
         for origin in ("https://[oops", "http://127.0.0.1.nip.io", "ftp://localhost"):
@@ -170,7 +176,7 @@ class TestOrigins:
         refused("forbidden", check_origin, "http://localhost:5173")
 
 
-def test_the_cookie_is_secure_off_the_local_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cookie_is_secure_outside_local_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVIRONMENT", "prod")
     config.cache_clear()
     assert post("/auth/register", ADA).status == 201
@@ -194,7 +200,7 @@ def test_a_weak_password_is_refused(table: Table, password: str) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_resend_answers_the_same_whether_or_not_there_is_somebody(known: bool) -> None:
+def test_resend_returns_the_same_for_known_and_unknown_emails(known: bool) -> None:
     if known:
         post("/auth/register", ADA)
     first = post("/auth/resend-code", {"email": "ada@example.com"})
@@ -205,7 +211,7 @@ def test_resend_answers_the_same_whether_or_not_there_is_somebody(known: bool) -
     assert 1 <= int(second.headers["retry-after"][0]) <= 60
 
 
-def test_resend_by_challenge_answers_the_same_too() -> None:
+def test_resend_by_challenge_returns_the_same_for_an_unknown_challenge() -> None:
     first = post("/auth/resend-code", {"challenge_id": "chl_01K0000000000000000000000A"})
     assert (first.status, first.headers["location"]) == (202, ["/v1/auth/login/verify"])
     assert post("/auth/resend-code", {"challenge_id": "chl_01K0000000000000000000000A"}).status == 429
@@ -222,7 +228,7 @@ def test_wrong_codes_and_unknown_addresses_look_alike(table: Table) -> None:
     assert post("/auth/verify-email", {"email": "nobody@example.com", "code": right}).code == "invalid_code"
 
 
-def test_five_failed_logins_bring_a_wait_for_anybody() -> None:
+def test_five_failed_logins_cause_a_wait_for_known_and_unknown_emails() -> None:
     post("/auth/register", ADA)
     for email in ("ada@example.com", "nobody@example.com"):
         for _ in range(5):
@@ -231,6 +237,17 @@ def test_five_failed_logins_bring_a_wait_for_anybody() -> None:
         answer = post("/auth/login", {"email": email, "password": ADA["password"]})
         assert (answer.status, answer.code) == (429, "rate_limited")
         assert 1 <= int(answer.headers["retry-after"][0]) <= 30
+
+
+def test_repeated_conflicts_answer_503_with_retry_after(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    def conflict(*_: Any) -> None:
+        raise Stale
+
+    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=lambda _: None))
+    post("/auth/register", ADA)
+    monkeypatch.setattr(AuthStore, "update_user", conflict)
+    answer = post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", ["1"])
 
 
 LONG = "x" * 129
@@ -273,7 +290,7 @@ def test_a_bad_body_is_refused_and_changes_nothing(table: Table, path: str, body
     assert not list(table.scan())
 
 
-def test_an_astral_password_of_128_characters_is_good() -> None:
+def test_a_password_of_128_astral_characters_is_accepted() -> None:
     password = "\U0001f9ee" * 127
     assert post("/auth/register", {**ADA, "password": password + "a"}).status == 201
     assert post("/auth/login", {**CREDENTIALS, "password": password + "b"}).code == "invalid_credentials"
@@ -289,13 +306,13 @@ def test_a_wrong_method_is_405(path: str) -> None:
     assert answer.headers["allow"] == [", ".join(served)]
 
 
-def test_me_needs_a_caller_who_is_there() -> None:
+def test_me_needs_an_existing_caller() -> None:
     assert send(HANDLERS["/auth/me"].handler, event("GET", "/auth/me")).code == "unauthenticated"
     gone = {"user_id": "usr_01K0000000000000000000000A", "role": "customer", "session_id": "s"}
     assert send(HANDLERS["/auth/me"].handler, event("GET", "/auth/me", caller=gone)).code == "unauthenticated"
 
 
-def test_anybody_can_verify_an_access_token_by_what_is_published() -> None:
+def test_an_access_token_can_be_verified_with_the_published_keys() -> None:
     token = sign_in()["access_token"]
 
     def get(path: str) -> Any:

@@ -1,4 +1,4 @@
-"""The gateway's side of the authorizer; every way a token can be wrong is in tests/unit/auth/test_tokens.py."""
+"""The authorizer as the gateway calls it. tests/unit/auth/test_tokens.py has every kind of invalid token."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.utils import raw_to_der_signature
 
 from functions.auth import bootstrap
+from functions.auth.adapters.signer import KmsSigner
+from functions.auth.adapters.tokens import AccessTokens
 from functions.auth.api import well_known
 from functions.auth.domain.users import User
-from functions.auth.signer import KmsSigner
-from functions.auth.tokens import AccessTokens
 from tests.store.auth.client import CREDENTIALS, Lines, authorize, expiry_of, post, sign_in
 from tests.store.auth.conftest import CACHED
 from tests.support.rest import event, send
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("table")
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """What the authorizer logs, from INFO up."""
+    """The log lines of level INFO and above."""
     lines, level = Lines(), logger().log_level
     logger().setLevel("INFO")
     logger().addHandler(lines)
@@ -71,7 +71,7 @@ def test_allows_the_whole_stage_and_names_the_principal(name: str) -> None:
     }
 
 
-def test_anything_else_is_unauthorized_with_one_line_that_tells_no_token(lines: Lines) -> None:
+def test_anything_else_is_unauthorized_and_no_token_is_logged(lines: Lines) -> None:
     granted = sign_in()
     token, other = granted["access_token"], granted["refresh_token"]
     for authorization in (
@@ -91,7 +91,7 @@ def test_anything_else_is_unauthorized_with_one_line_that_tells_no_token(lines: 
         assert not any(part in lines.text for part in (token, other))
 
 
-def test_a_good_token_of_an_ended_or_unknown_session_is_unauthorized() -> None:
+def test_a_valid_token_of_an_ended_or_unknown_session_is_unauthorized() -> None:
     granted = sign_in()
     post("/auth/logout", {"refresh_token": granted["refresh_token"]})
     deny(f"Bearer {granted['access_token']}")
@@ -112,7 +112,7 @@ def test_a_token_of_another_key_is_unauthorized() -> None:
     deny(f"Bearer {forged}")
 
 
-def test_a_fault_is_not_taken_for_a_bad_token(table: Table, lines: Lines) -> None:
+def test_a_fault_is_not_reported_as_unauthorized(table: Table, lines: Lines) -> None:
     granted = sign_in()
     boto3.client("dynamodb").delete_table(TableName=table.name)
     lines.records.clear()
@@ -123,17 +123,17 @@ def test_a_fault_is_not_taken_for_a_bad_token(table: Table, lines: Lines) -> Non
 
 
 class TestRotation:
-    """docs/operations.md, one deployment after the other: TOKEN_KEYS is "old", "old new", "new old", "new"."""
+    """The deployments of docs/operations.md: TOKEN_KEYS is "old", "old new", "new old" and then "new"."""
 
     def deploy(self, monkeypatch: pytest.MonkeyPatch, *keys: str) -> list[str]:
-        """Starts processes anew with these keys, and answers the published ids."""
+        """Start new processes with these keys and return the published key ids."""
         monkeypatch.setenv("TOKEN_KEYS", " ".join(keys))
         for cached in CACHED:
             cached.cache_clear()
         answer = send(well_known.handler, event("GET", "/.well-known/jwks.json"))
         return [key["kid"] for key in answer.json["keys"]]
 
-    def test_a_key_is_published_before_it_signs_and_trusted_while_its_tokens_live(
+    def test_a_key_is_published_before_it_signs_and_trusted_until_its_tokens_expire(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         old = config().token_keys[0]
@@ -156,7 +156,7 @@ class TestRotation:
         for token in (first, second):
             deny(f"Bearer {token}")
 
-    def test_public_keys_are_read_once_a_process_whatever_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_public_keys_are_read_once_a_process_whatever_the_kid(self, monkeypatch: pytest.MonkeyPatch) -> None:
         new = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
         token = sign_in()["access_token"]
         self.deploy(monkeypatch, config().token_keys[0], new)

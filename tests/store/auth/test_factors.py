@@ -1,44 +1,37 @@
-"""What changes only for who has proven that they may: of the table and of the fake alike."""
+"""The store of codes, passwords, authenticator apps and addresses."""
 
 from dataclasses import replace
 
 import boto3
 import pytest
+from common.contracts.events import Event
 from common.dynamo import Table
-from common.errors import Problem
-from common.events import Event
+from common.errors import Refusal, Stale
 
-from functions.auth.cipher import KmsCipher
-from functions.auth.domain import Stale
+from functions.auth.adapters.cipher import KmsCipher
 from functions.auth.domain.authenticators import Authenticator
-from functions.auth.domain.codes import AUTHENTICATOR, Asked, Attempts, Challenge, Passed, Purpose
-from functions.auth.domain.throttle import Counters
+from functions.auth.domain.codes import AUTHENTICATOR, Attempts, Challenge, CodeRequest, Purpose, UsedCode
+from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
-from functions.auth.store import Store
+from functions.auth.store import AuthStore
 from tests.store.auth.test_store import (
     EMAIL,
     HERE,
     NOW,
     PHONE,
-    AnyStore,
     add,
     become,
-    either,
+    event_types,
     fail,
     open_at,
     open_session,
     session,
-    told,
     user,
 )
-from tests.unit.auth.fakes import STRANGER
-from tests.unit.auth.room import refused
+from tests.unit.auth.world import ANONYMOUS, refused
 
 NEW = "countess@example.com"
 OTHER = "+14155550100"
-
-
-__all__ = ["either"]
 
 
 def app(version: int = 1) -> Authenticator:
@@ -46,233 +39,234 @@ def app(version: int = 1) -> Authenticator:
 
 
 def event_of(who: User) -> Event:
-    return who.event("user.updated", NOW, STRANGER)
+    return who.event("user.updated", NOW, ANONYMOUS)
 
 
-def passed(store: AnyStore, purpose: Purpose, address: str = EMAIL) -> Passed:
-    """A challenge of Ada's that a right code has just answered."""
+def used_code(store: AuthStore, purpose: Purpose, address: str = EMAIL) -> UsedCode:
+    """Return the effect of a correct code of Ada."""
     challenge = Challenge.new(f"chl_{purpose}", user().id, purpose, address, NOW)
     attempts = Attempts(user().id, purpose, challenge.id)
-    store.ask(purpose, NOW, Asked(user(), challenge, attempts, None))
-    return Passed(challenge.used(NOW), attempts.passed())
+    store.request_code(purpose, NOW, CodeRequest(user(), challenge, attempts, None))
+    return UsedCode(challenge.used(NOW), attempts.with_correct_code())
 
 
 class TestChallenges:
-    """Used up with what they allow, in one transaction."""
+    """A challenge is used up in the transaction of what it allows."""
 
-    def test_of_another_room(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        right = passed(any_store, "pin_reset")
-        any_store.use_code(user(), right)
-        assert any_store.challenge("chl_pin_reset") == right.challenge
-        assert any_store.attempts(user().id, "pin_reset") == right.attempts
+    def test_a_challenge_of_another_context_is_used_up(self, store: AuthStore) -> None:
+        add(store, user())
+        right = used_code(store, "pin_reset")
+        store.use_code(user(), right)
+        assert store.challenge("chl_pin_reset") == right.challenge
+        assert store.attempts(user().id, "pin_reset") == right.attempts
         with pytest.raises(Stale):
-            any_store.use_code(user(), right)
+            store.use_code(user(), right)
 
-    def test_not_for_another_address(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        right = passed(any_store, "pin_reset")
-        become(any_store, email=NEW)
+    def test_fails_if_the_email_has_changed(self, store: AuthStore) -> None:
+        add(store, user())
+        right = used_code(store, "pin_reset")
+        become(store, email=NEW)
         with pytest.raises(Stale):
-            any_store.use_code(user(), right)
+            store.use_code(user(), right)
 
-    def test_of_a_login_with_its_session_and_authenticator(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        any_store.enrol(user(), app())
-        right = passed(any_store, "login", AUTHENTICATOR)._replace(authenticator=app().used(7))
-        open_at(any_store, session(), HERE, NOW, right)
-        assert any_store.session(user().id, session().id) == session()
-        assert any_store.authenticator(user().id) == app().used(7)
-        challenge = any_store.challenge("chl_login")
+    def test_a_login_uses_up_challenge_and_authenticator_code(self, store: AuthStore) -> None:
+        add(store, user())
+        store.enrol(user(), app())
+        right = used_code(store, "login", AUTHENTICATOR)._replace(authenticator=app().used(7))
+        open_at(store, session(), HERE, NOW, right)
+        assert store.session(user().id, session().id) == session()
+        assert store.authenticator(user().id) == app().used(7)
+        challenge = store.challenge("chl_login")
         assert challenge is not None
         assert not challenge.is_open
 
     @pytest.mark.parametrize("stale", ["challenge", "attempts", "authenticator"])
-    def test_what_was_read_must_still_hold(self, any_store: AnyStore, stale: str) -> None:
-        add(any_store, user())
-        any_store.enrol(user(), app())
-        right = passed(any_store, "login", AUTHENTICATOR)._replace(authenticator=app().used(7))
+    def test_fails_if_an_item_has_changed(self, store: AuthStore, stale: str) -> None:
+        add(store, user())
+        store.enrol(user(), app())
+        right = used_code(store, "login", AUTHENTICATOR)._replace(authenticator=app().used(7))
         if stale == "authenticator":
-            any_store.enrol(user(), app(2))
+            store.enrol(user(), app(2))
         elif stale == "attempts":
-            any_store.count_try(None, replace(right.attempts, wrong=("once",)), None)
+            store.count_wrong_code(None, replace(right.attempts, wrong=("once",)), None)
         else:
-            any_store.set_code("chl_login", "digest", "later")
+            store.set_code("chl_login", "digest", "later")
         with pytest.raises(Stale):
-            open_at(any_store, session(), HERE, NOW, right)
-        assert any_store.session(user().id, session().id) is None
+            open_at(store, session(), HERE, NOW, right)
+        assert store.session(user().id, session().id) is None
 
-    def test_a_try_without_one_counts_over_the_day(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        counted = Attempts(user().id, "login", "", version=0).counted(NOW)
-        any_store.count_try(None, counted, None)
-        assert any_store.attempts(user().id, "login") == counted
+    def test_a_wrong_code_without_a_challenge_counts_for_the_day(self, store: AuthStore) -> None:
+        add(store, user())
+        counted = Attempts(user().id, "login", "", version=0).with_wrong_code(NOW)
+        store.count_wrong_code(None, counted, None)
+        assert store.attempts(user().id, "login") == counted
         with pytest.raises(Stale):
-            any_store.count_try(None, counted, None)
+            store.count_wrong_code(None, counted, None)
 
-    def test_a_wrong_one_is_told_where_it_is_a_login(self, store: Store, table: Table) -> None:
+    def test_the_event_of_a_wrong_code_is_stored(self, store: AuthStore, table: Table) -> None:
         challenge, attempts = add(store, user())
-        store.count_try(challenge, attempts.counted(NOW), user().login_failed(NOW, STRANGER))
-        assert told(table) == ["code.requested", "user.login_failed", "user.registered"]
+        store.count_wrong_code(challenge, attempts.with_wrong_code(NOW), user().login_failed_event(NOW, ANONYMOUS))
+        assert event_types(table) == ["code.requested", "user.login_failed", "user.registered"]
 
-    def test_nothing_is_counted_for_the_deleted(self, any_store: AnyStore) -> None:
-        challenge, attempts = add(any_store, user())
-        any_store.bury(user(), user().deletion(NOW, STRANGER))
-        if isinstance(any_store, Store):
-            any_store.clear(user().id)
-            with pytest.raises(Stale):
-                any_store.count_try(None, attempts.counted(NOW), None)
-            with pytest.raises(Stale):
-                any_store.count_try(challenge, attempts.counted(NOW), None)
-            first = Attempts(user().id, "login", "", version=0).counted(NOW)
-            with pytest.raises(Stale):
-                any_store.count_try(None, first, None)
-            assert any_store.attempts(user().id, "login") is None
-            assert any_store.attempts(user().id, "verify_email") is None
+    def test_nothing_is_counted_for_a_deleted_user(self, store: AuthStore) -> None:
+        challenge, attempts = add(store, user())
+        store.delete_user(user(), user().deleted_event(NOW, ANONYMOUS))
+        store.delete_user_data(user().id)
+        with pytest.raises(Stale):
+            store.count_wrong_code(None, attempts.with_wrong_code(NOW), None)
+        with pytest.raises(Stale):
+            store.count_wrong_code(challenge, attempts.with_wrong_code(NOW), None)
+        first = Attempts(user().id, "login", "", version=0).with_wrong_code(NOW)
+        with pytest.raises(Stale):
+            store.count_wrong_code(None, first, None)
+        assert store.attempts(user().id, "login") is None
+        assert store.attempts(user().id, "verify_email") is None
 
 
 class TestPassword:
     def changed(self) -> User:
         return user().revised(NOW, password_hash="another", generation=1)
 
-    def test_changes_with_the_session_that_stays(self, any_store: AnyStore) -> None:
-        open_session(any_store, session())
-        any_store.change_password(self.changed(), event_of(self.changed()), session().id, HERE)
-        assert any_store.user(user().id) == self.changed()
-        kept = any_store.session(user().id, session().id)
+    def test_the_password_changes_with_the_session_that_is_kept(self, store: AuthStore) -> None:
+        open_session(store, session())
+        store.change_password(self.changed(), event_of(self.changed()), session().id, HERE)
+        assert store.user(user().id) == self.changed()
+        kept = store.session(user().id, session().id)
         assert kept == replace(session(), generation=1)
 
     @pytest.mark.parametrize("stale", ["user", "session", "wait"])
-    def test_what_was_read_must_still_hold(self, any_store: AnyStore, stale: str) -> None:
-        open_session(any_store, session())
+    def test_fails_if_an_item_has_changed(self, store: AuthStore, stale: str) -> None:
+        open_session(store, session())
         if stale == "user":
-            become(any_store, first_name="Augusta")
+            become(store, first_name="Augusta")
         elif stale == "session":
-            any_store.end_session(user().id, session().id, NOW)
+            store.end_session(user().id, session().id, NOW)
         else:
-            fail(any_store, 50, Counters("x", HERE.email, "y"))
-        before = any_store.user(user().id)
+            fail(store, 50, CounterKeys("x", HERE.email, "y"))
+        before = store.user(user().id)
         with pytest.raises(Stale):
-            any_store.change_password(self.changed(), event_of(self.changed()), session().id, HERE)
-        assert any_store.user(user().id) == before
+            store.change_password(self.changed(), event_of(self.changed()), session().id, HERE)
+        assert store.user(user().id) == before
 
 
 class TestFactors:
-    def with_app(self, store: AnyStore) -> User:
+    def with_app(self, store: AuthStore) -> User:
         add(store, user())
         store.enrol(user(), app())
         confirmed = user().revised(NOW, second_factor="totp")
-        store.change_factor(confirmed, event_of(confirmed), app().used(7))
+        store.change_second_factor(confirmed, event_of(confirmed), app().used(7))
         return confirmed
 
     def without(self, confirmed: User) -> User:
         return confirmed.revised(NOW, second_factor="none")
 
-    def test_an_app_comes_back_as_it_was(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        assert any_store.authenticator(user().id) is None
-        any_store.enrol(user(), app())
-        assert any_store.authenticator(user().id) == app()
+    def test_an_app_is_read_as_written(self, store: AuthStore) -> None:
+        add(store, user())
+        assert store.authenticator(user().id) is None
+        store.enrol(user(), app())
+        assert store.authenticator(user().id) == app()
 
-    def test_another_takes_its_place_until_it_is_confirmed(self, any_store: AnyStore) -> None:
-        confirmed = self.with_app(any_store)
-        assert any_store.user(user().id) == confirmed
-        assert any_store.authenticator(user().id) == app().used(7)
+    def test_an_app_is_replaced_only_until_it_is_confirmed(self, store: AuthStore) -> None:
+        confirmed = self.with_app(store)
+        assert store.user(user().id) == confirmed
+        assert store.authenticator(user().id) == app().used(7)
         with pytest.raises(Stale):
-            any_store.enrol(confirmed, app(3))
+            store.enrol(confirmed, app(3))
 
-    def test_enrolling_stands_on_what_was_read(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        any_store.enrol(user(), app())
+    def test_enrolling_needs_the_next_version(self, store: AuthStore) -> None:
+        add(store, user())
+        store.enrol(user(), app())
         with pytest.raises(Stale):
-            any_store.enrol(user(), app())
-        any_store.enrol(user(), app(2))
+            store.enrol(user(), app())
+        store.enrol(user(), app(2))
 
-    def test_is_for_who_is_there_and_active(self, any_store: AnyStore) -> None:
+    def test_enrolling_needs_an_active_user(self, store: AuthStore) -> None:
         with pytest.raises(Stale):
-            any_store.enrol(user(), app())
-        add(any_store, user())
-        become(any_store, status="suspended")
+            store.enrol(user(), app())
+        add(store, user())
+        become(store, status="suspended")
         with pytest.raises(Stale):
-            any_store.enrol(user(), app())
-        assert any_store.authenticator(user().id) is None
+            store.enrol(user(), app())
+        assert store.authenticator(user().id) is None
 
-    def test_is_given_up_with_the_user_changed(self, any_store: AnyStore) -> None:
-        off = self.without(self.with_app(any_store))
-        any_store.change_factor(off, event_of(off), app().used(7).used(8), HERE, Attempts(user().id, "login", ""))
-        assert any_store.user(user().id) == off
-        assert any_store.authenticator(user().id) is None
-        assert any_store.attempts(user().id, "login") is not None
+    def test_an_app_is_deleted_with_the_change_of_the_user(self, store: AuthStore) -> None:
+        off = self.without(self.with_app(store))
+        store.change_second_factor(off, event_of(off), app().used(7).used(8), HERE, Attempts(user().id, "login", ""))
+        assert store.user(user().id) == off
+        assert store.authenticator(user().id) is None
+        assert store.attempts(user().id, "login") is not None
 
-    def test_is_given_up_whatever_it_is_where_the_password_is_enough(self, any_store: AnyStore) -> None:
-        off = self.without(self.with_app(any_store))
-        any_store.change_factor(off, event_of(off), None, HERE)
-        assert any_store.authenticator(user().id) is None
+    def test_an_app_of_any_version_is_deleted_if_the_password_is_enough(self, store: AuthStore) -> None:
+        off = self.without(self.with_app(store))
+        store.change_second_factor(off, event_of(off), None, HERE)
+        assert store.authenticator(user().id) is None
 
     @pytest.mark.parametrize("stale", ["user", "wait", "attempts", "step"])
-    def test_what_was_read_must_still_hold(self, any_store: AnyStore, stale: str) -> None:
-        off = self.without(self.with_app(any_store))
+    def test_fails_if_an_item_has_changed(self, store: AuthStore, stale: str) -> None:
+        off = self.without(self.with_app(store))
         attempts, used = Attempts(user().id, "login", ""), app().used(7).used(8)
         if stale == "user":
-            become(any_store, first_name="Augusta")
+            become(store, first_name="Augusta")
         elif stale == "wait":
-            fail(any_store, 5)
+            fail(store, 5)
         elif stale == "attempts":
             attempts = replace(attempts, version=2)
         else:
             used = app().used(8)
-        before = any_store.user(user().id)
+        before = store.user(user().id)
         with pytest.raises(Stale):
-            any_store.change_factor(off, event_of(off), used, HERE, attempts)
-        assert any_store.user(user().id) == before
-        assert any_store.authenticator(user().id) == app().used(7)
+            store.change_second_factor(off, event_of(off), used, HERE, attempts)
+        assert store.user(user().id) == before
+        assert store.authenticator(user().id) == app().used(7)
 
 
 class TestEmail:
-    def move(self, store: AnyStore, right: Passed, email: str = NEW) -> User:
+    def move(self, store: AuthStore, right: UsedCode, email: str = NEW) -> User:
         before = store.user(user().id)
         assert before is not None
         moved = before.revised(NOW, email=email, email_verified=True)
         store.change_email(moved, before, event_of(moved), right)
         return moved
 
-    def test_claims_the_new_and_frees_the_old(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        moved = self.move(any_store, passed(any_store, "change_email", NEW))
-        assert any_store.user_by_email(NEW) == moved == any_store.user(user().id)
-        assert any_store.user_by_email(EMAIL) is None
-        add(any_store, user(2, phone=None))
+    def test_the_new_one_is_claimed_and_the_old_one_freed(self, store: AuthStore) -> None:
+        add(store, user())
+        moved = self.move(store, used_code(store, "change_email", NEW))
+        assert store.user_by_email(NEW) == moved == store.user(user().id)
+        assert store.user_by_email(EMAIL) is None
+        add(store, user(2, phone=None))
 
-    def test_taken_changes_nothing(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        add(any_store, user(2, NEW, None))
-        right = passed(any_store, "change_email", NEW)
-        refused("email_taken", self.move, any_store, right)
-        assert any_store.user_by_email(EMAIL) == user()
-        challenge = any_store.challenge(right.challenge.id)
+    def test_a_taken_address_changes_nothing(self, store: AuthStore) -> None:
+        add(store, user())
+        add(store, user(2, NEW, None))
+        right = used_code(store, "change_email", NEW)
+        refused("email_taken", self.move, store, right)
+        assert store.user_by_email(EMAIL) == user()
+        challenge = store.challenge(right.challenge.id)
         assert challenge is not None
         assert challenge.is_open
 
-    def test_a_code_is_good_once(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        right = passed(any_store, "change_email", NEW)
-        self.move(any_store, right)
+    def test_a_code_is_used_once(self, store: AuthStore) -> None:
+        add(store, user())
+        right = used_code(store, "change_email", NEW)
+        self.move(store, right)
         with pytest.raises(Stale):
-            self.move(any_store, right, "third@example.com")
-        assert any_store.user_by_email("third@example.com") is None
+            self.move(store, right, "third@example.com")
+        assert store.user_by_email("third@example.com") is None
 
-    def test_of_fifty_who_want_one_address_one_gets_it(self, store: Store) -> None:
+    def test_of_fifty_changes_to_one_address_one_succeeds(self, store: AuthStore) -> None:
         won = 0
         for number in range(50):
             who = user(number, f"user{number}@example.com", None)
             add(store, who)
             challenge = Challenge.new(f"chl_{number}", who.id, "change_email", NEW, NOW)
             attempts = Attempts(who.id, "change_email", challenge.id)
-            store.ask(str(number), NOW, Asked(who, challenge, attempts, None))
+            store.request_code(str(number), NOW, CodeRequest(who, challenge, attempts, None))
             moved = who.revised(NOW, email=NEW, email_verified=True)
             try:
-                store.change_email(moved, who, event_of(moved), Passed(challenge.used(NOW), attempts.passed()))
-            except Problem as problem:
+                store.change_email(
+                    moved, who, event_of(moved), UsedCode(challenge.used(NOW), attempts.with_correct_code())
+                )
+            except Refusal as problem:
                 assert problem.code == "email_taken"
             else:
                 won += 1
@@ -280,7 +274,7 @@ class TestEmail:
 
 
 class TestPhone:
-    def move(self, store: AnyStore, right: Passed, loser: User | None = None, phone: str = OTHER) -> User:
+    def move(self, store: AuthStore, right: UsedCode, loser: User | None = None, phone: str = OTHER) -> User:
         before = store.user(user().id)
         assert before is not None
         moved = before.revised(NOW, phone=phone, phone_verified=True)
@@ -288,48 +282,48 @@ class TestPhone:
         store.change_phone(moved, before, event_of(moved), right, (lost, event_of(lost)) if lost else None)
         return moved
 
-    def test_claims_the_new_and_frees_the_old(self, any_store: AnyStore) -> None:
-        add(any_store, user())
-        moved = self.move(any_store, passed(any_store, "verify_phone", OTHER))
-        assert any_store.user_by_phone(OTHER) == moved
-        assert any_store.user_by_phone(PHONE) is None
+    def test_the_new_one_is_claimed_and_the_old_one_freed(self, store: AuthStore) -> None:
+        add(store, user())
+        moved = self.move(store, used_code(store, "verify_phone", OTHER))
+        assert store.user_by_phone(OTHER) == moved
+        assert store.user_by_phone(PHONE) is None
 
     @pytest.mark.parametrize("phone", [PHONE, None])
-    def test_the_first_and_ones_own(self, any_store: AnyStore, phone: str | None) -> None:
-        add(any_store, user(phone=phone))
-        moved = self.move(any_store, passed(any_store, "verify_phone", PHONE), phone=PHONE)
-        assert any_store.user_by_phone(PHONE) == moved
+    def test_a_first_number_and_the_own_number_can_be_claimed(self, store: AuthStore, phone: str | None) -> None:
+        add(store, user(phone=phone))
+        moved = self.move(store, used_code(store, "verify_phone", PHONE), phone=PHONE)
+        assert store.user_by_phone(PHONE) == moved
 
-    def test_is_taken_from_who_had_it(self, any_store: AnyStore) -> None:
+    def test_a_number_moves_from_its_previous_owner(self, store: AuthStore) -> None:
         grace = user(2, "grace@example.com", OTHER)
-        add(any_store, user())
-        add(any_store, grace)
-        moved = self.move(any_store, passed(any_store, "verify_phone", OTHER), grace)
-        assert any_store.user_by_phone(OTHER) == moved
-        assert any_store.user(grace.id) == grace.revised(NOW, phone=None)
+        add(store, user())
+        add(store, grace)
+        moved = self.move(store, used_code(store, "verify_phone", OTHER), grace)
+        assert store.user_by_phone(OTHER) == moved
+        assert store.user(grace.id) == grace.revised(NOW, phone=None)
 
     @pytest.mark.parametrize("stale", ["unseen", "changed", "code"])
-    def test_what_was_read_must_still_hold(self, any_store: AnyStore, stale: str) -> None:
+    def test_fails_if_an_item_has_changed(self, store: AuthStore, stale: str) -> None:
         grace = user(2, "grace@example.com", OTHER)
-        add(any_store, user())
-        add(any_store, grace)
-        right = passed(any_store, "verify_phone", OTHER)
+        add(store, user())
+        add(store, grace)
+        right = used_code(store, "verify_phone", OTHER)
         loser: User | None = grace
         if stale == "unseen":
             loser = None
         elif stale == "changed":
             loser = replace(grace, sequence=7)
         else:
-            any_store.set_code(right.challenge.id, "another", "later")
+            store.set_code(right.challenge.id, "another", "later")
         with pytest.raises(Stale):
-            self.move(any_store, right, loser)
-        assert any_store.user_by_phone(OTHER) == grace
-        assert any_store.user_by_phone(PHONE) == user()
+            self.move(store, right, loser)
+        assert store.user_by_phone(OTHER) == grace
+        assert store.user_by_phone(PHONE) == user()
 
 
 class TestCipher:
     @pytest.mark.usefixtures("table")
-    def test_what_was_sealed_for_one_opens_for_no_other(self) -> None:
+    def test_a_secret_of_one_user_can_not_be_decrypted_for_another(self) -> None:
         client = boto3.client("kms")
         cipher = KmsCipher(client, client.create_key()["KeyMetadata"]["KeyId"])
         sealed = cipher.encrypt("usr_1", "a secret")

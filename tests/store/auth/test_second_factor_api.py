@@ -1,4 +1,4 @@
-"""Factors, passwords and addresses through the handlers, behind the authorizer, with KMS and the table of moto."""
+"""Second factors, passwords and addresses through the handlers, with moto as AWS."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ NEW = {"email": "countess@example.com", "phone": "+14155550100", "password": "di
 
 
 class Ada:
-    """Ada, signed in; `code` is of the challenge that was asked for last."""
+    """Ada, signed in."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -81,7 +81,7 @@ def test_login_by_app_and_by_recovery_code(ada: Ada) -> None:
     assert "access_token" in post("/auth/login", CREDENTIALS).json
 
 
-def test_another_password(ada: Ada) -> None:
+def test_a_changed_password(ada: Ada) -> None:
     other = post("/auth/login", CREDENTIALS).json
     body = {"current_password": ADA["password"], "new_password": NEW["password"]}
     assert ada.ask("POST", "/auth/password/change", {**body, "new_password": "password1"}).code == "weak_password"
@@ -104,7 +104,7 @@ def test_a_forgotten_password(ada: Ada) -> None:
     assert post("/auth/login", {**CREDENTIALS, "password": NEW["password"]}).status == 200
 
 
-def test_another_address(ada: Ada) -> None:
+def test_a_changed_address(ada: Ada) -> None:
     body = {"new_email": NEW["email"].upper(), "password": ADA["password"]}
     assert ada.ask("POST", "/auth/email/change", {**body, "password": "wrong"}).code == "invalid_credentials"
     asked = ada.ask("POST", "/auth/email/change", body)
@@ -117,7 +117,7 @@ def test_another_address(ada: Ada) -> None:
     assert post("/auth/register", {**ADA, "phone": None}).status == 201
 
 
-def test_a_number(ada: Ada) -> None:
+def test_a_phone_number(ada: Ada) -> None:
     asked = ada.ask("POST", "/auth/phone", {"phone": NEW["phone"]})
     assert (asked.status, asked.headers["location"]) == (202, ["/v1/auth/phone/confirm"])
     minted = ada.code("verify_phone")
@@ -137,16 +137,19 @@ def test_names(ada: Ada) -> None:
     assert (missing.status, missing.json["errors"][0]["pointer"]) == (400, "/password")
 
 
-def test_codes_for_another_room(ada: Ada) -> None:
+def test_codes_for_another_context(ada: Ada) -> None:
     user = ada.ask("GET", "/auth/me").json["id"]
     about = {"user_id": user, "purpose": "pin_reset", "subject": "acc_1"}
     actor = {"user_id": user, "session_id": None, "ip": "203.0.113.7", "user_agent": "tests"}
-    assert request_code.handler({**about, "actor": actor}, CONTEXT) == {"outcome": "requested", "retry_after": 0}
-    assert request_code.handler({**about, "actor": actor}, CONTEXT)["outcome"] == "rate_limited"
+    assert request_code.handler({**about, "actor": actor}, CONTEXT) == {"outcome": "done"}
+    too_soon = request_code.handler({**about, "actor": actor}, CONTEXT)["refusal"]
+    assert too_soon["code"] == "rate_limited"
+    assert 1 <= too_soon["retry_after"] <= 60
     code = ada.code("pin_reset")["code"]
-    assert check_code.handler({**about, "subject": "acc_2", "code": code}, CONTEXT) == {"outcome": "invalid_code"}
-    assert check_code.handler({**about, "code": code}, CONTEXT) == {"outcome": "right"}
-    assert check_code.handler({**about, "code": code}, CONTEXT) == {"outcome": "invalid_code"}
+    wrong = {"refusal": {"code": "invalid_code", "detail": "", "retry_after": None}}
+    assert check_code.handler({**about, "subject": "acc_2", "code": code}, CONTEXT) == wrong
+    assert check_code.handler({**about, "code": code}, CONTEXT) == {"outcome": "done"}
+    assert check_code.handler({**about, "code": code}, CONTEXT) == wrong
 
 
 PERSONAL = [
@@ -166,7 +169,7 @@ PERSONAL = [
 @pytest.mark.parametrize(
     ("module", "method", "path", "body"), PERSONAL, ids=lambda each: each if isinstance(each, str) else ""
 )
-def test_they_are_for_people_who_are_signed_in_not_for_keys(module: Any, method: str, path: str, body: Any) -> None:
+def test_endpoints_about_the_user_refuse_api_keys(module: Any, method: str, path: str, body: Any) -> None:
     assert send(module.handler, event(method, path, body=body)).code == "unauthenticated"
     key = principal("usr_01K0000000000000000000000A") | {"session_id": "key_01K0000000000000000000000A"}
     assert send(module.handler, event(method, path, body=body, caller=key)).code == "forbidden"

@@ -18,7 +18,7 @@ def deny(token: str) -> None:
         authorize(f"Bearer {token}")
 
 
-def test_a_user_sees_where_they_are_signed_in_and_signs_a_device_out() -> None:
+def test_a_user_lists_sessions_and_ends_one() -> None:
     granted = sign_in()
     token, other = granted["access_token"], again()
     answer = ask(token, "GET", "/auth/sessions").json
@@ -50,7 +50,7 @@ def test_sessions_come_in_pages() -> None:
     assert ask(token, "GET", "/auth/sessions", query={"cursor": "x"}).code == "invalid_cursor"
 
 
-def test_somebody_elses_session_is_not_there() -> None:
+def test_a_session_of_another_user_is_not_found() -> None:
     granted = sign_in()
     post("/auth/register", {**ADA, "email": "grace@example.com", "phone": None})
     grace = post("/auth/login", {**CREDENTIALS, "email": "grace@example.com"}).json["access_token"]
@@ -59,7 +59,7 @@ def test_somebody_elses_session_is_not_there() -> None:
     authorize(f"Bearer {granted['access_token']}")
 
 
-def test_validate_says_whom_a_token_stands_for() -> None:
+def test_validate_returns_whom_a_token_stands_for() -> None:
     granted = sign_in()
     assert ask(granted["access_token"], "GET", "/auth/validate").json == {
         "valid": True,
@@ -99,7 +99,7 @@ class TestApiKeys:
         assert ask(token, "DELETE", "/auth/api-keys/{key_id}", key_id=created["id"]).code == "not_found"
         assert ask(token, "DELETE", "/auth/api-keys/{key_id}", key_id="key_x").code == "not_found"
 
-    def test_the_authorizer_says_what_a_key_is(self) -> None:
+    def test_the_authorizer_returns_the_claims_of_a_key(self) -> None:
         granted = sign_in()
         text = self.create(granted["access_token"], "read", "payments")["key"]
         assert authorize(f"Bearer {text}")["context"] == {
@@ -118,7 +118,7 @@ class TestApiKeys:
             "expires_at": None,
         }
 
-    def test_a_key_does_not_manage_who_its_user_is(self) -> None:
+    def test_a_key_can_not_manage_its_user(self) -> None:
         granted = sign_in()
         text = self.create(granted["access_token"], "read", "write", "payments")["key"]
         key_id, user_id = text.split(".")[0], granted["user"]["id"]
@@ -169,12 +169,12 @@ class TestApiKeys:
         assert (len(first["data"]), len(last["data"]), last["next_cursor"]) == (2, 1, None)
 
     @pytest.mark.parametrize("text", ["key_", "key_x.y", "key_01K0000000000000000000000A." + "s" * 43])
-    def test_what_is_no_key_is_unauthorized(self, text: str) -> None:
+    def test_a_malformed_or_unknown_key_is_unauthorized(self, text: str) -> None:
         deny(text)
 
 
-def test_a_changed_password_leaves_keys(table: Table) -> None:
-    """Raising the generation is what a change or reset of the password does."""
+def test_api_keys_survive_a_new_generation(table: Table) -> None:
+    """A password change or reset raises the generation."""
     granted = sign_in()
     token = granted["access_token"]
     post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
@@ -188,7 +188,7 @@ def test_a_changed_password_leaves_keys(table: Table) -> None:
     assert ask(text, "GET", "/auth/me").status == 200
 
 
-def test_what_outlives_a_session_is_not_made_within_the_gateways_minute() -> None:
+def test_an_ended_session_can_not_create_keys_or_confirm_apps_while_cached() -> None:
     token = sign_in()["access_token"]
     kept = authorize(f"Bearer {token}")["context"]
     app = pyotp.TOTP(ask(token, "POST", "/auth/totp").json["secret"])

@@ -1,10 +1,12 @@
 from typing import Any
 
 import pytest
+from common import tasks
+from common.contracts.accounts import CLOSE_ACCOUNTS, CloseAccounts
+from common.contracts.task import Done, Task
 from common.dynamo import Table
-from common.tasks import CLOSE_ACCOUNTS, CloseAccounts, ClosedAccounts, Task
+from common.errors import Refusal
 
-from functions.auth import bootstrap
 from functions.auth.tasks import grant_role
 from tests.store.auth.client import ADA, CREDENTIALS, ask, authorize, find, mail, post, sign_in
 from tests.support.rest import CONTEXT
@@ -13,28 +15,30 @@ GRACE = {**ADA, "email": "grace@example.com", "phone": None}
 
 
 class Accounts:
-    """The accounts room, as far as it is asked to close accounts."""
+    """The accounts context, as far as it closes accounts."""
 
     def __init__(self) -> None:
         self.closings: list[str] = []
         self.have_money = False
 
-    def call(self, task: Task[Any, Any], request: CloseAccounts) -> ClosedAccounts:
+    def call(self, task: Task[Any, Any], request: CloseAccounts) -> Done:
         assert task == CLOSE_ACCOUNTS
         self.closings.append(request.user_id)
-        return ClosedAccounts("not_empty" if self.have_money else "closed")
+        if self.have_money:
+            raise Refusal("account_not_empty")
+        return Done()
 
 
 @pytest.fixture(autouse=True)
 def accounts(monkeypatch: pytest.MonkeyPatch) -> Accounts:
     accounts = Accounts()
-    monkeypatch.setattr(bootstrap, "call", accounts.call)
+    monkeypatch.setattr(tasks, "call", accounts.call)
     return accounts
 
 
 @pytest.fixture
 def admin(table: Table) -> str:
-    """The token of Ada, an admin."""
+    """The access token of Ada, an admin."""
     sign_in()
     post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
     assert grant("ada@example.com")["outcome"] == "granted"
@@ -43,7 +47,7 @@ def admin(table: Table) -> str:
 
 @pytest.fixture
 def grace(admin: str) -> dict[str, Any]:
-    """Grace, a customer who is signed in."""
+    """The tokens of Grace, a customer."""
     post("/auth/register", GRACE)
     granted: dict[str, Any] = post("/auth/login", {**CREDENTIALS, "email": "grace@example.com"}).json
     return granted
@@ -86,12 +90,12 @@ def test_a_bad_filter_is_refused(admin: str, query: dict[str, str]) -> None:
     assert ask(admin, "GET", "/users", query=query).code == "validation_failed"
 
 
-def test_a_cursor_is_good_for_its_filters_alone(admin: str, grace: dict[str, Any]) -> None:
+def test_a_cursor_is_valid_only_for_its_filters(admin: str, grace: dict[str, Any]) -> None:
     cursor = ask(admin, "GET", "/users", query={"limit": "1"}).json["next_cursor"]
     assert ask(admin, "GET", "/users", query={"cursor": cursor, "status": "active"}).code == "invalid_cursor"
 
 
-def test_a_customer_reads_themselves_alone(admin: str, grace: dict[str, Any]) -> None:
+def test_a_customer_reads_only_themselves(admin: str, grace: dict[str, Any]) -> None:
     token, mine = grace["access_token"], grace["user"]["id"]
     other = authorize(f"Bearer {admin}")["principalId"]
     assert ask(token, "GET", "/users/{user_id}", user_id=mine).json == grace["user"]
@@ -158,7 +162,7 @@ def test_a_deleted_user_is_gone(admin: str, grace: dict[str, Any], table: Table,
     assert post("/auth/register", GRACE).status == 201
 
 
-def test_one_with_money_stays(admin: str, grace: dict[str, Any], accounts: Accounts) -> None:
+def test_a_user_with_money_can_not_be_deleted(admin: str, grace: dict[str, Any], accounts: Accounts) -> None:
     accounts.have_money = True
     answer = ask(grace["access_token"], "DELETE", "/users/{user_id}", user_id=grace["user"]["id"])
     assert (answer.status, answer.code) == (409, "account_not_empty")

@@ -5,19 +5,7 @@ from decimal import Decimal
 
 import boto3
 import pytest
-from common.dynamo import (
-    ABSENT,
-    PRESENT,
-    Cancelled,
-    Check,
-    ConditionFailed,
-    Delete,
-    Put,
-    Table,
-    Update,
-    decode,
-    encode,
-)
+from common.dynamo import ABSENT, PRESENT, Cancelled, Check, ConditionFailed, Delete, Put, Table, Update, decode, encode
 from moto import mock_aws
 
 from tests.support.tables import create_table

@@ -1,4 +1,4 @@
-"""The inbox's conditions and queries, on DynamoDB as moto has it."""
+"""The conditions and queries of the inbox, on moto or DynamoDB."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +7,13 @@ import boto3
 import moto
 import pytest
 from common.dynamo import Cancelled, Reason, Table
-from common.errors import Problem
-from common.idempotency import Idempotency
+from common.errors import Refusal
+from common.idempotency import IdempotencyKey
 
 from functions.notifications.domain import Notification, notifications
-from functions.notifications.store import DynamoStore
+from functions.notifications.store import NotificationStore
 from tests.support.tables import create_table
-from tests.unit.notifications.fakes import ADA, GRACE, event
+from tests.unit.notifications.world import ADA, GRACE, transfer_event
 
 
 @pytest.fixture
@@ -24,32 +24,32 @@ def table() -> Iterator[Table]:
 
 
 @pytest.fixture
-def store(table: Table) -> DynamoStore:
-    return DynamoStore(table)
+def store(table: Table) -> NotificationStore:
+    return NotificationStore(table)
 
 
-def fill(store: DynamoStore, number: int) -> list[Notification]:
-    """Ada's notifications of `number` transfers, newest first."""
-    told = [each for one in range(number) for each in notifications(event(one))]
-    for each in told:
+def fill(store: NotificationStore, number: int) -> list[Notification]:
+    """Add the notifications of `number` transfers, and return Ada's, newest first."""
+    added = [each for one in range(number) for each in notifications(transfer_event(one))]
+    for each in added:
         store.add(each)
-    return [each for each in reversed(told) if each.user_id == ADA]
+    return [each for each in reversed(added) if each.user_id == ADA]
 
 
 def listed(
-    store: DynamoStore, newer_than: str | None = None, older_than: str | None = None, read: bool | None = None
+    store: NotificationStore, newer_than: str | None = None, older_than: str | None = None, read: bool | None = None
 ) -> list[Notification]:
     return list(store.list(ADA, newer_than=newer_than, older_than=older_than, read=read, at_least=2))
 
 
-def test_what_is_added_is_listed_newest_first_and_counted_once(store: DynamoStore) -> None:
+def test_notifications_are_listed_newest_first_and_counted_once(store: NotificationStore) -> None:
     mine = fill(store, 4)
     fill(store, 4)
     assert listed(store) == mine
     assert (store.unread_count(ADA), store.unread_count(GRACE), store.unread_count("usr_x")) == (4, 4, 0)
 
 
-def test_bounds_are_exclusive(store: DynamoStore) -> None:
+def test_bounds_are_exclusive(store: NotificationStore) -> None:
     mine = fill(store, 5)
     assert listed(store, newer_than=mine[3].id) == mine[:3]
     assert listed(store, older_than=mine[1].id) == mine[2:]
@@ -58,7 +58,7 @@ def test_bounds_are_exclusive(store: DynamoStore) -> None:
     assert listed(store, newer_than=mine[1].id, older_than=mine[1].id) == []
 
 
-def test_read_and_unread_are_told_apart(store: DynamoStore) -> None:
+def test_the_list_filters_read_and_unread(store: NotificationStore) -> None:
     mine = fill(store, 4)
     assert store.mark_read(ADA, [mine[1].id, mine[3].id]) == {}
     assert [each.id for each in listed(store, read=False)] == [mine[0].id, mine[2].id]
@@ -66,7 +66,7 @@ def test_read_and_unread_are_told_apart(store: DynamoStore) -> None:
     assert store.unread_count(ADA) == 2
 
 
-def test_where_one_is_refused_nothing_changes(store: DynamoStore) -> None:
+def test_nothing_changes_if_one_is_refused(store: NotificationStore) -> None:
     mine = fill(store, 3)
     store.mark_read(ADA, [mine[0].id])
     (hers, *_) = store.list(GRACE, newer_than=None, older_than=None, read=None, at_least=1)
@@ -76,13 +76,13 @@ def test_where_one_is_refused_nothing_changes(store: DynamoStore) -> None:
     assert (store.unread_count(ADA), store.unread_count(GRACE)) == (2, 3)
 
 
-def test_ninety_nine_go_at_once(store: DynamoStore) -> None:
+def test_ninety_nine_are_marked_in_one_transaction(store: NotificationStore) -> None:
     mine = fill(store, 99)
     assert store.mark_read(ADA, [each.id for each in mine]) == {}
     assert store.unread_count(ADA) == 0
 
 
-def test_what_was_read_stays_read_when_the_event_comes_again(store: DynamoStore) -> None:
+def test_adding_a_read_notification_again_keeps_it_read(store: NotificationStore) -> None:
     mine = fill(store, 1)
     store.mark_read(ADA, [mine[0].id])
     fill(store, 1)
@@ -91,7 +91,7 @@ def test_what_was_read_stays_read_when_the_event_comes_again(store: DynamoStore)
 
 
 class _Refusing(Table):
-    """Cancels every transaction, though no condition failed."""
+    """A table that cancels every transaction although no condition failed."""
 
     def __init__(self) -> None:
         super().__init__(None, "notifications")
@@ -100,31 +100,36 @@ class _Refusing(Table):
         raise Cancelled([Reason("ValidationError", None) for _ in writes])
 
 
-def test_a_cancellation_of_another_kind_is_not_taken_for_a_condition() -> None:
-    store = DynamoStore(_Refusing())
-    (told, _) = notifications(event())
+def test_a_cancellation_without_a_failed_condition_is_raised() -> None:
+    store = NotificationStore(_Refusing())
+    (notification, _) = notifications(transfer_event())
     with pytest.raises(Cancelled):
-        store.add(told)
+        store.add(notification)
     with pytest.raises(Cancelled):
-        store.mark_read(ADA, [told.id])
+        store.mark_read(ADA, [notification.id])
 
 
-def test_a_key_is_bound_once(store: DynamoStore) -> None:
-    key = Idempotency("scope", "fingerprint")
-    assert [store.bind(ADA, key, newest) for newest in ("", "ntf_2")] == [None, ""]
-    with pytest.raises(Problem, match="idempotency_key_reused"):
-        store.bind(ADA, Idempotency("scope", "other"), "ntf_3")
+def test_a_key_is_bound_once(store: NotificationStore) -> None:
+    key = IdempotencyKey("scope", "fingerprint")
+    assert [store.bind_key(ADA, key, newest) for newest in ("", "ntf_2")] == [None, ""]
+    with pytest.raises(Refusal, match="idempotency_key_reused"):
+        store.bind_key(ADA, IdempotencyKey("scope", "other"), "ntf_3")
 
 
 @pytest.mark.parametrize("number", [0, 1, 501])
-def test_of_whoever_is_gone_a_tombstone_stays(store: DynamoStore, table: Table, number: int) -> None:
-    mine = fill(store, number)
-    if mine:
-        store.mark_read(ADA, [mine[0].id])
-    store.bind(ADA, Idempotency("scope", "fingerprint"), "ntf_1")
-    store.bind(GRACE, Idempotency("scope", "fingerprint"), "ntf_1")
+def test_only_the_deletion_marker_of_a_deleted_inbox_is_left(
+    store: NotificationStore, table: Table, number: int
+) -> None:
+    if number:
+        (mine,) = fill(store, 1)
+        store.mark_read(ADA, [mine.id])
+    for each in range(1, number):  # past the store: moto is slow at transactions
+        for user_id in (ADA, GRACE):
+            table.put({"pk": f"U#{user_id}", "sk": f"N#{each}"})
+    store.bind_key(ADA, IdempotencyKey("scope", "fingerprint"), "ntf_1")
+    store.bind_key(GRACE, IdempotencyKey("scope", "fingerprint"), "ntf_1")
     for expires_at in (1, 2):
-        store.forget(ADA, expires_at)
+        store.delete_inbox(ADA, expires_at)
     hers = [item for item in table.scan() if item["pk"] != f"U#{ADA}"]
     assert len(hers) == number + (number > 0) + 1
     assert [item for item in table.scan() if item["pk"] == f"U#{ADA}"] == [
@@ -132,9 +137,9 @@ def test_of_whoever_is_gone_a_tombstone_stays(store: DynamoStore, table: Table, 
     ]
 
 
-def test_an_inbox_that_is_gone_stays_gone(store: DynamoStore) -> None:
+def test_nothing_is_added_to_a_deleted_inbox(store: NotificationStore) -> None:
     (mine,) = fill(store, 1)
-    store.forget(ADA, 1)
+    store.delete_inbox(ADA, 1)
     fill(store, 2)
     assert (listed(store), store.unread_count(ADA), store.unread_count(GRACE)) == ([], 0, 2)
     assert store.mark_read(ADA, [mine.id]) == {mine.id: False}
@@ -142,17 +147,17 @@ def test_an_inbox_that_is_gone_stays_gone(store: DynamoStore) -> None:
 
 
 class _Dying(Table):
-    """Dies at a call to remove something."""
+    """A table whose process dies when it deletes a batch."""
 
     def batch_delete(self, keys: Any) -> None:
         raise KeyboardInterrupt
 
 
-def test_what_died_while_it_forgot_is_finished_by_the_next(store: DynamoStore, table: Table) -> None:
+def test_an_interrupted_deletion_is_finished_by_the_next(store: NotificationStore, table: Table) -> None:
     (mine,) = fill(store, 1)
     with pytest.raises(KeyboardInterrupt):
-        DynamoStore(_Dying(table._client, table.name)).forget(ADA, 1)
-    # Whatever is read meanwhile does not bring the counter back.
+        NotificationStore(_Dying(table._client, table.name)).delete_inbox(ADA, 1)
+    # Marking a notification meanwhile does not restore the counter.
     assert store.mark_read(ADA, [mine.id]) == {mine.id: False}
-    store.forget(ADA, 1)
+    store.delete_inbox(ADA, 1)
     assert [item["sk"] for item in table.scan() if item["pk"] == f"U#{ADA}"] == ["U"]

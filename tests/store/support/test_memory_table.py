@@ -7,21 +7,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from common.dynamo import (
-    ABSENT,
-    Cancelled,
-    Check,
-    ConditionFailed,
-    Contended,
-    Delete,
-    Item,
-    Key,
-    Put,
-    Table,
-    Update,
-    Where,
-    Write,
-)
+from common.dynamo import ABSENT, Cancelled, Check, ConditionFailed, Delete, Item, Key, Put, Table, Update, Where, Write
+from common.errors import Contended
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws

@@ -1,32 +1,26 @@
 import json
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
-from common.errors import Problem
-from common.events import Actor
-from common.idempotency import Answer, Idempotency
+from common.contracts.events import Actor
+from common.errors import Contended
+from common.idempotency import Answer, IdempotencyKey, KeyedAnswer
 from pydantic import ValidationError
 
-from functions.accounts.models.accounts import OpenAccount
-from functions.accounts.service.accounts import Opened
+from functions.accounts.models.accounts import AccountResource, OpenAccount
 from tests.support.memory_table import Call
-from tests.unit.accounts.world import Lost, World, lose, once
+from tests.unit.accounts.world import ADA, BOB, NOBODYS_ACCOUNT, Crash, World, crash, once, refused
 
-ADA = "usr_01K0000000000000000000000A"
-BOB = "usr_01K0000000000000000000000B"
-KEY = Idempotency("scope", "fingerprint")
+KEY = IdempotencyKey("scope", "fingerprint")
 ACTOR = Actor(ADA, "ses_01K0000000000000000000000A", "203.0.113.7", "tests")
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def open_(world: World, owner: str = ADA, key: Idempotency | None = None, **fields: object) -> Opened:
+def open_(world: World, owner: str = ADA, key: IdempotencyKey | None = None, **fields: object) -> KeyedAnswer:
     world.clock.advance(milliseconds=1)
-    return world.accounts.open(owner, OpenAccount.model_validate({"currency": "USD", **fields}), key, ACTOR)
+    wanted = OpenAccount.model_validate({"currency": "USD", **fields}).command()
+    return world.accounts.open(owner, wanted, key, ACTOR, is_admin=False)
 
 
 def heads(world: World) -> list[dict[str, object]]:
@@ -53,10 +47,11 @@ def test_a_new_account_is_empty_and_the_default_of_its_currency(world: World) ->
         "pin_set": False,
         "created_at": world.now(),
     }
-    assert world.accounts.get(body["id"], ADA, is_admin=False).model_dump(mode="json") == body
+    found = world.accounts.get(body["id"], ADA, is_admin=False)
+    assert AccountResource.of(found, is_admin=False).model_dump(mode="json") == body
 
 
-def test_the_head_is_as_the_ledger_expects_it(world: World) -> None:
+def test_a_new_head_is_as_the_ledger_expects_it(world: World) -> None:
     body = json.loads(open_(world, type="credit", name=" Travel ").answer.body)
     (head,) = heads(world)
     outbox = json.loads(str(head.pop("outbox")))
@@ -104,7 +99,7 @@ def test_the_head_is_as_the_ledger_expects_it(world: World) -> None:
         {"currency": "USD", "credit_limit": 100},
     ],
 )
-def test_what_is_no_account_is_refused(fields: dict[str, object]) -> None:
+def test_an_invalid_account_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         OpenAccount.model_validate(fields)
 
@@ -115,22 +110,22 @@ def test_only_the_first_account_of_a_currency_and_owner_is_its_default(world: Wo
 
 
 def test_of_two_first_accounts_opened_at_once_exactly_one_is_the_default(world: World) -> None:
-    other: list[Opened] = []
-    once(world.table, "before", "transact", lambda: other.append(open_(world)))
+    other: list[KeyedAnswer] = []
+    once(world.table, "transact", "before", lambda: other.append(open_(world)))
     mine = open_(world)
     assert json.loads(other[0].answer.body)["default"] is True
     assert json.loads(mine.answer.body)["default"] is False
     listed = world.accounts.page(ADA, None, 10).items
-    assert sorted(account.default for account in listed) == [False, True]
+    assert sorted(view.is_default for view in listed) == [False, True]
 
 
-def test_a_default_that_goes_away_meanwhile_makes_the_new_account_the_default(world: World) -> None:
+def test_a_new_account_is_the_default_if_the_former_default_closes_meanwhile(world: World) -> None:
     open_(world)
-    once(world.table, "before", "transact", lambda: world.table.delete((f"U#{ADA}", "D#USD")))
+    once(world.table, "transact", "before", lambda: world.table.delete((f"U#{ADA}", "D#USD")))
     assert json.loads(open_(world).answer.body)["default"] is True
 
 
-def test_a_default_that_keeps_changing_is_given_up_without_effect(world: World) -> None:
+def test_a_default_that_keeps_changing_is_contended_and_nothing_is_opened(world: World) -> None:
     def toggle(call: Call) -> None:
         if (call.moment, call.operation) == ("before", "transact"):
             world.table.hook = None
@@ -142,41 +137,38 @@ def test_a_default_that_keeps_changing_is_given_up_without_effect(world: World) 
             world.table.hook = toggle
 
     world.table.hook = toggle
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Contended):
         open_(world)
-    assert refused.value.code == "unavailable"
     assert heads(world) == []
 
 
-def test_a_key_replays_to_the_byte_and_opens_once(world: World) -> None:
+def test_a_key_opens_one_account_and_replays_its_answer(world: World) -> None:
     first = open_(world, key=KEY)
     open_(world, BOB)
     again = open_(world, key=KEY)
     assert not first.replayed
-    assert again == Opened(first.answer, replayed=True)
+    assert again == KeyedAnswer(first.answer, replayed=True)
     assert len(heads(world)) == 2
 
 
 def test_a_key_with_another_body_is_refused_and_opens_nothing(world: World) -> None:
     open_(world, key=KEY)
-    with pytest.raises(Problem) as refused:
-        open_(world, key=replace(KEY, fingerprint="other"), currency="EUR")
-    assert refused.value.code == "idempotency_key_reused"
+    refused("idempotency_key_reused", lambda: open_(world, key=replace(KEY, fingerprint="other"), currency="EUR"))
     assert len(heads(world)) == 1
 
 
-def test_two_at_once_with_one_key_open_one_account(world: World) -> None:
-    other: list[Opened] = []
-    once(world.table, "before", "transact", lambda: other.append(open_(world, key=KEY)))
+def test_two_concurrent_requests_with_one_key_open_one_account(world: World) -> None:
+    other: list[KeyedAnswer] = []
+    once(world.table, "transact", "before", lambda: other.append(open_(world, key=KEY)))
     mine = open_(world, key=KEY)
-    assert mine == Opened(other[0].answer, replayed=True)
+    assert mine == KeyedAnswer(other[0].answer, replayed=True)
     assert len(heads(world)) == 1
     assert len(world.accounts.page(ADA, None, 10).items) == 1
 
 
-def test_a_client_that_lost_the_reply_gets_it_from_the_key(world: World) -> None:
-    once(world.table, "after", "transact", lose)
-    with pytest.raises(Lost):
+def test_the_key_replays_an_answer_that_was_lost(world: World) -> None:
+    once(world.table, "transact", "after", crash)
+    with pytest.raises(Crash):
         open_(world, key=KEY)
     again = open_(world, key=KEY)
     assert again.replayed
@@ -184,12 +176,12 @@ def test_a_client_that_lost_the_reply_gets_it_from_the_key(world: World) -> None
 
 
 @pytest.mark.parametrize("key", [None, KEY])
-def test_a_try_that_took_effect_unseen_is_not_a_refusal(world: World, key: Idempotency | None) -> None:
-    # The table's client lost a reply and tried again under a fresh token: it meets its own items.
+def test_an_attempt_whose_reply_was_lost_is_not_refused(world: World, key: IdempotencyKey | None) -> None:
+    # The client of the table lost a reply and retried, so that it finds its own items.
     store = world.accounts._store
     genuine = store.open
 
-    def twice(*args: object, **options: object) -> Answer | None:
+    def twice(*args: object, **options: object) -> Answer:
         genuine(*args, **options)  # type: ignore[arg-type]
         return genuine(*args, **options)  # type: ignore[arg-type]
 
@@ -202,20 +194,18 @@ def test_a_try_that_took_effect_unseen_is_not_a_refusal(world: World, key: Idemp
 
 def test_only_the_owner_and_admins_see_an_account(world: World) -> None:
     account_id = world.open(ADA)
-    assert world.accounts.get(account_id, BOB, is_admin=True).owner_id == ADA
-    for caller, wanted in ((BOB, account_id), (ADA, "acc_01K0000000000000000000000A")):
-        with pytest.raises(Problem) as refused:
-            world.accounts.get(wanted, caller, is_admin=False)
-        assert refused.value.code == "not_found"
+    assert world.accounts.get(account_id, BOB, is_admin=True).account.owner_id == ADA
+    for caller, wanted in ((BOB, account_id), (ADA, NOBODYS_ACCOUNT)):
+        refused("not_found", partial(world.accounts.get, wanted, caller, is_admin=False))
 
 
-def test_pages_are_whole_newest_first_and_ones_own(world: World) -> None:
+def test_pages_are_complete_and_newest_first(world: World) -> None:
     mine = [world.open(ADA, currency) for currency in ("USD", "USD", "EUR", "JPY", "JPY")]
     world.open(BOB)
     pages, position = [], None
     while True:
         page = world.accounts.page(ADA, position, 2)
-        pages.append([(account.id, account.default) for account in page.items])
+        pages.append([(view.account.id, view.is_default) for view in page.items])
         position = page.next_position
         if position is None:
             break
@@ -230,5 +220,5 @@ def test_a_page_of_a_hundred_is_read_in_one_batch(world: World) -> None:
         world.open(ADA)
     page = world.accounts.page(ADA, None, 100)
     assert len(page.items) == 100
-    assert all(newer.id > older.id for newer, older in pairwise(page.items))
+    assert all(newer.account.id > older.account.id for newer, older in pairwise(page.items))
     assert len(world.accounts.page(ADA, page.next_position, 100).items) == 1

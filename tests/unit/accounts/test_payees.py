@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 from common import ids
-from common.errors import Problem
-from common.events import Event
-from common.tasks import FoundUser
+from common.contracts.auth import FoundUser
+from common.contracts.events import Event
+from common.errors import Contended, Refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from functions.accounts.domain.payees import Payee, revise
+from functions.accounts.domain.payees import Payee, changes_of
 from functions.accounts.models.payees import PayeeQuery
-from functions.accounts.service.payees import Directory
-from functions.accounts.store.payees import PayeeTable
+from functions.accounts.service.payees import Payees
+from functions.accounts.store.payees import PayeeStore
 from tests.support.clock import FakeClock
 from tests.support.memory_table import Call, MemoryTable
 from tests.unit.accounts.world import World, once
@@ -34,20 +34,15 @@ BOB = replace(ADA, user_id="usr_01K0000000000000000000000B", first_name="Bob", p
 LATER = "2026-11-21T09:31:00.000Z"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def listed(world: World) -> dict[str, dict[str, Any]]:
-    """The directory by name."""
+def entries(world: World) -> dict[str, dict[str, Any]]:
+    """The entries by user id or alias."""
     return {item["pk"].removeprefix("P#"): item for item in world.table.items()}
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_payee_has_the_aliases_that_are_verified() -> None:
+def test_a_payee_has_only_verified_aliases() -> None:
     user = {
         "user_id": "usr_1",
         "status": "active",
@@ -60,7 +55,7 @@ def test_a_payee_has_the_aliases_that_are_verified() -> None:
     assert Payee.of({**user, "email_verified": False, "phone_verified": False}, 1, "").aliases == ()
 
 
-def test_of_a_deleted_user_nothing_is_kept_but_that_it_is() -> None:
+def test_of_a_deleted_user_only_the_status_is_kept() -> None:
     deleted = Payee.of({"user_id": "usr_1", "status": "deleted", "first_name": "Ada", "email": "a@b.c"}, 9, "at")
     assert deleted == Payee("usr_1", 9, "deleted", "", "", None, None, "at")
     assert not deleted.is_payable
@@ -70,40 +65,40 @@ def test_of_a_deleted_user_nothing_is_kept_but_that_it_is() -> None:
     ("first", "last", "shown"),
     [("Ada", "Lovelace", "Ada L."), ("Åsa", "Öberg", "Åsa Ö."), ("Ada", "von Neumann", "Ada v.")],
 )
-def test_the_name_that_others_see(first: str, last: str, shown: str) -> None:
+def test_the_display_name(first: str, last: str, shown: str) -> None:
     assert replace(ADA, first_name=first, last_name=last).display_name == shown
 
 
-def test_what_is_older_or_known_changes_nothing() -> None:
+def test_an_older_or_known_state_changes_nothing() -> None:
     entries = dict.fromkeys((ADA.user_id, *ADA.aliases), ADA)
-    assert revise(ADA, entries) == {}
-    assert revise(replace(ADA, sequence=1, email="old@example.org"), entries) == {}
+    assert changes_of(ADA, entries) == {}
+    assert changes_of(replace(ADA, sequence=1, email="old@example.org"), entries) == {}
 
 
 def test_an_alias_goes_to_the_later_claim() -> None:
-    assert revise(replace(BOB, at=LATER), {"ada@example.org": ADA})["ada@example.org"] == replace(BOB, at=LATER)
-    assert "ada@example.org" not in revise(BOB, {"ada@example.org": replace(ADA, at=LATER)})
+    assert changes_of(replace(BOB, at=LATER), {"ada@example.org": ADA})["ada@example.org"] == replace(BOB, at=LATER)
+    assert "ada@example.org" not in changes_of(BOB, {"ada@example.org": replace(ADA, at=LATER)})
 
 
-def test_an_alias_that_is_given_up_is_removed_only_where_it_is_still_theirs() -> None:
+def test_a_former_alias_is_deleted_only_if_it_is_still_theirs() -> None:
     without = replace(ADA, sequence=3, email=None)
     own = dict.fromkeys((ADA.user_id, *ADA.aliases), ADA)
-    assert revise(without, own) == {ADA.user_id: without, "ada@example.org": None, ADA.phone: without}
+    assert changes_of(without, own) == {ADA.user_id: without, "ada@example.org": None, ADA.phone: without}
     moved = {**own, "ada@example.org": BOB}
-    assert revise(without, moved) == {ADA.user_id: without, ADA.phone: without}
+    assert changes_of(without, moved) == {ADA.user_id: without, ADA.phone: without}
 
 
-# --- the directory --------------------------------------------------------------------------------------------------
+# --- entries --------------------------------------------------------------------------------------------------------
 
 
-def test_a_user_is_listed_by_id_and_verified_aliases(world: World) -> None:
+def test_a_user_has_entries_by_id_and_verified_aliases(world: World) -> None:
     user_id = world.register("ada.lovelace@example.org", phone="+4915112345678", phone_verified=False)
-    assert set(listed(world)) == {user_id, "ada.lovelace@example.org"}
+    assert set(entries(world)) == {user_id, "ada.lovelace@example.org"}
     world.change(user_id, phone_verified=True)
-    entries = listed(world)
-    assert set(entries) == {user_id, "ada.lovelace@example.org", "+4915112345678"}
-    assert {entry["sequence"] for entry in entries.values()} == {2}
-    assert entries["+4915112345678"] == {
+    found = entries(world)
+    assert set(found) == {user_id, "ada.lovelace@example.org", "+4915112345678"}
+    assert {entry["sequence"] for entry in found.values()} == {2}
+    assert found["+4915112345678"] == {
         "pk": "P#+4915112345678",
         "sk": "P",
         "user_id": user_id,
@@ -120,95 +115,95 @@ def test_a_user_is_listed_by_id_and_verified_aliases(world: World) -> None:
 def test_a_new_address_replaces_the_old(world: World) -> None:
     user_id = world.register("ada.lovelace@example.org")
     world.change(user_id, email="ada.king@example.org")
-    assert set(listed(world)) == {user_id, "ada.king@example.org"}
+    assert set(entries(world)) == {user_id, "ada.king@example.org"}
 
 
-def test_a_suspended_user_is_listed_as_such_and_a_deleted_one_only_by_id(world: World) -> None:
+def test_a_suspended_user_keeps_all_entries_and_a_deleted_user_one(world: World) -> None:
     user_id = world.register("ada.lovelace@example.org")
     world.change(user_id, status="suspended")
-    assert {entry["status"] for entry in listed(world).values()} == {"suspended"}
+    assert {entry["status"] for entry in entries(world).values()} == {"suspended"}
     world.change(user_id, status="deleted")
-    assert set(listed(world)) == {user_id}
+    assert set(entries(world)) == {user_id}
     assert "Ada" not in repr(world.table.items())
 
 
-def test_events_again_and_late_change_nothing(world: World) -> None:
+def test_repeated_and_late_events_change_nothing(world: World) -> None:
     user_id = world.register("ada.lovelace@example.org")
     first = world.event(user_id)
     second = world.change(user_id, email="ada.king@example.org")
     before = world.table.items()
     changes = len(world.table.changes)
     for event in (first, second, first):
-        world.directory.hear(event)
+        world.payees.handle(event)
     assert world.table.items() == before
     assert len(world.table.changes) == changes
 
 
-def test_an_entry_that_changes_under_our_hands_is_looked_at_again(world: World) -> None:
-    user_id = world.register("ada.lovelace@example.org", heard=False)
+def test_an_entry_that_changes_meanwhile_is_read_again(world: World) -> None:
+    user_id = world.register("ada.lovelace@example.org", handled=False)
     first = world.event(user_id)
-    second = world.change(user_id, heard=False, email="ada.king@example.org")
-    once(world.table, "before", "transact", lambda: world.directory.hear(second))
-    world.directory.hear(first)
-    assert set(listed(world)) == {user_id, "ada.king@example.org"}
+    second = world.change(user_id, handled=False, email="ada.king@example.org")
+    once(world.table, "transact", "before", lambda: world.payees.handle(second))
+    world.payees.handle(first)
+    assert set(entries(world)) == {user_id, "ada.king@example.org"}
 
 
-def test_two_who_claim_an_alias_at_once(world: World) -> None:
-    once(world.table, "before", "transact", lambda: world.directory.enter(replace(BOB, at=LATER)))
-    world.directory.enter(ADA)
-    assert listed(world)["ada@example.org"]["user_id"] == BOB.user_id
-    assert listed(world)[ADA.user_id]["email"] == "ada@example.org"
+def test_two_users_who_claim_an_alias_concurrently(world: World) -> None:
+    once(world.table, "transact", "before", lambda: world.payees.update(replace(BOB, at=LATER)))
+    world.payees.update(ADA)
+    assert entries(world)["ada@example.org"]["user_id"] == BOB.user_id
+    assert entries(world)[ADA.user_id]["email"] == "ada@example.org"
 
 
-def test_an_alias_is_not_put_back_on_the_word_of_a_user_that_has_moved_on(world: World) -> None:
-    # The alias is missing, as after a claim that lost; what is known of the user moves on just before the repair.
-    world.directory.enter(ADA)
+def test_an_alias_is_not_restored_from_an_outdated_state(world: World) -> None:
+    # The alias is missing, as after a claim that lost. The user changes just before it is restored.
+    world.payees.update(ADA)
     world.table.delete(("P#ada@example.org", "P"))
     moved = replace(ADA, sequence=3, email=None)
-    once(world.table, "before", "transact", lambda: world.directory.enter(moved))
-    world.directory.enter(ADA)
-    assert set(listed(world)) == {ADA.user_id, ADA.phone}
+    once(world.table, "transact", "before", lambda: world.payees.update(moved))
+    world.payees.update(ADA)
+    assert set(entries(world)) == {ADA.user_id, ADA.phone}
 
 
-def test_a_directory_that_keeps_changing_is_left_for_later(world: World) -> None:
+def test_entries_that_keep_changing_are_contended(world: World) -> None:
     sequence = iter(range(2, 100))
 
     def overtake(call: Call) -> None:
         if (call.moment, call.operation) == ("before", "transact"):
             world.table.hook = None
-            world.directory.enter(replace(ADA, sequence=next(sequence)))
+            world.payees.update(replace(ADA, sequence=next(sequence)))
             world.table.hook = overtake
 
     world.table.hook = overtake
-    with pytest.raises(Problem, match="unavailable"):
-        world.directory.enter(replace(ADA, sequence=100))
-    assert listed(world)[ADA.user_id]["sequence"] < 100
+    with pytest.raises(Contended):
+        world.payees.update(replace(ADA, sequence=100))
+    assert entries(world)[ADA.user_id]["sequence"] < 100
 
 
-# --- looking somebody up ----------------------------------------------------------------------------------------------
+# --- look-ups ---------------------------------------------------------------------------------------------------------
 
 
 def look_up(world: World, alias: str = "ada@example.org", caller: str = BOB.user_id) -> str:
     """The masked name, or the code of the refusal."""
     named = {"email": alias, "phone": None} if "@" in alias else {"email": None, "phone": alias}
     try:
-        return world.directory.look_up(caller, **named).masked_name
-    except Problem as problem:
+        return world.payees.look_up(caller, **named).masked_name
+    except Refusal as problem:
         return problem.code
 
 
-def test_a_payer_sees_whom_an_alias_belongs_to_but_not_their_name(world: World) -> None:
-    world.directory.enter(ADA)
+def test_a_look_up_shows_the_masked_name(world: World) -> None:
+    world.payees.update(ADA)
     assert [look_up(world), look_up(world, "+4915112345678")] == ["A** L."] * 2
 
 
-def test_the_masked_name_does_not_tell_how_long_it_is() -> None:
+def test_the_masked_name_hides_the_length_of_the_name() -> None:
     masked = {replace(ADA, first_name="A" * long, last_name="L" * long).masked_name for long in range(1, 20)}
     assert masked == {"A** L."}
 
 
 @pytest.mark.parametrize("status", ["suspended", "deleted"])
-def test_who_cannot_be_paid_is_not_found(world: World, status: str) -> None:
+def test_a_user_who_can_not_be_paid_is_not_found(world: World, status: str) -> None:
     user_id = world.register("ada.lovelace@example.org")
     assert look_up(world, "ada.lovelace@example.org") == "A** L."
     world.change(user_id, status=status)
@@ -218,29 +213,29 @@ def test_who_cannot_be_paid_is_not_found(world: World, status: str) -> None:
     assert look_up(world, "nobody@example.org") == "not_found"
 
 
-def test_an_alias_that_is_not_verified_is_not_found(world: World) -> None:
+def test_an_unverified_alias_is_not_found(world: World) -> None:
     phone = "+4915112345678"
     user_id = world.register("ada.lovelace@example.org", email_verified=False, phone=phone)
     assert [look_up(world, "ada.lovelace@example.org"), look_up(world, phone)] == ["not_found"] * 2
-    world.change(user_id, heard=False, email_verified=True, phone_verified=True)
+    world.change(user_id, handled=False, email_verified=True, phone_verified=True)
     assert [look_up(world, "ada.lovelace@example.org"), look_up(world, phone)] == ["A** L."] * 2
     assert world.item(f"P#{phone}", "P") is not None
 
 
-def test_thirty_look_ups_an_hour_hits_and_misses_alike(world: World) -> None:
-    world.directory.enter(ADA)
+def test_thirty_look_ups_an_hour_including_misses(world: World) -> None:
+    world.payees.update(ADA)
     world.clock.advance(minutes=20, seconds=-0.5)
     found = [look_up(world, alias) for alias in ["ada@example.org", "nobody@example.org"] * 15]
     assert found == ["A** L.", "not_found"] * 15
-    with pytest.raises(Problem) as refused:
-        world.directory.look_up(BOB.user_id, email="ada@example.org", phone=None)
-    assert (refused.value.code, refused.value.retry_after) == ("rate_limited", 601)
+    with pytest.raises(Refusal) as refusal:
+        world.payees.look_up(BOB.user_id, email="ada@example.org", phone=None)
+    assert (refusal.value.code, refusal.value.retry_after) == ("rate_limited", 601)
     assert look_up(world, caller=ADA.user_id) == "A** L."
     world.clock.advance(minutes=10, seconds=0.5)
     assert look_up(world) == "A** L."
 
 
-def test_what_counts_look_ups_goes_by_itself(world: World) -> None:
+def test_the_count_of_look_ups_expires(world: World) -> None:
     look_up(world)
     (item,) = [item for item in world.table.items() if item["pk"].startswith("L#")]
     assert item["expires_at"] == datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp()
@@ -259,10 +254,10 @@ def test_an_alias_is_an_email_or_a_phone(given: str, alias: str) -> None:
 @pytest.mark.parametrize(
     "alias", ["", "ada", "4915112345678", "+0", "ada@", "usr_01K0000000000000000000000A", "@" * 600]
 )
-def test_anything_else_is_none_and_is_not_quoted(alias: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_anything_else_is_not_an_alias_and_is_not_quoted(alias: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
         PayeeQuery.model_validate({"alias": alias})
-    (error,) = refused.value.errors()
+    (error,) = refusal.value.errors()
     assert error["loc"] == ("alias",)
     assert not alias or alias not in error["msg"]
 
@@ -275,7 +270,7 @@ PHONE, SHARED = "+4915110000001", "shared@example.org"
 
 @dataclass
 class Auth:
-    """The auth room, as far as aliases go: one user at a time holds one, and gives it up before another takes it."""
+    """A model of the auth context: one user at a time has an alias, and gives it up before another takes it."""
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -289,19 +284,19 @@ class Auth:
             case "take phone":
                 for holder_id in self._holders("phone", PHONE, user_id):
                     self.do("drop phone", holder_id)
-                self.tell(user_id, phone=PHONE, phone_verified=True)
+                self.publish(user_id, phone=PHONE, phone_verified=True)
             case "take email":
                 for holder_id in self._holders("email", SHARED, user_id):
                     self.do("own email", holder_id)
-                self.tell(user_id, email=SHARED, email_verified=True)
+                self.publish(user_id, email=SHARED, email_verified=True)
             case "drop phone":
-                self.tell(user_id, phone=None, phone_verified=False)
+                self.publish(user_id, phone=None, phone_verified=False)
             case "own email":
-                self.tell(user_id, email=f"{user_id.lower()}@example.org", email_verified=True)
+                self.publish(user_id, email=f"{user_id.lower()}@example.org", email_verified=True)
             case "rename":
-                self.tell(user_id, first_name=user["first_name"] + "x")
+                self.publish(user_id, first_name=user["first_name"] + "x")
             case _:
-                self.tell(user_id, status=action)
+                self.publish(user_id, status=action)
 
     def _holders(self, name: str, alias: str, but: str) -> list[str]:
         users = self.users.items()
@@ -309,15 +304,15 @@ class Auth:
             user_id for user_id, user in users if user_id != but and user[name] == alias and user["status"] != "deleted"
         ]
 
-    def tell(self, user_id: str, **changes: Any) -> None:
+    def publish(self, user_id: str, **changes: Any) -> None:
         self.at += timedelta(milliseconds=1)
         user = self.users.get(user_id, {"user_id": user_id, "sequence": 0})
         self.users[user_id] = {**user, **changes, "sequence": user["sequence"] + 1}
         data = {name: value for name, value in self.users[user_id].items() if name != "sequence"}
         self.events.append(Event.new("user.updated", user_id, user["sequence"] + 1, self.at, data))
 
-    def directory(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What the directory should be in the end, written down independently."""
+    def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The entries that should exist in the end, derived independently."""
         for user_id, user in self.users.items():
             last = next(event for event in reversed(self.events) if event.subject == user_id)
             gone = user["status"] == "deleted"
@@ -339,7 +334,7 @@ class Auth:
                     yield f"P#{name}", {"pk": f"P#{name}", **entry}
 
 
-# Aliases that change hands are what goes wrong, so most commands are that.
+# Aliases that change hands are the hard case, so most commands are about them.
 TAKES = ["take phone", "take email"]
 ACTIONS = [*TAKES * 4, "drop phone", "own email", "rename", "suspended", "active", "deleted"]
 COMMANDS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(USERS)), min_size=3, max_size=8)
@@ -347,19 +342,19 @@ COMMANDS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(USERS)),
 
 @settings(max_examples=400, deadline=None)
 @given(COMMANDS, st.data())
-def test_in_whatever_order_and_however_often_events_come_one_directory_comes_of_it(
+def test_events_in_any_order_and_number_give_the_same_entries(
     commands: list[tuple[str, str]], data: st.DataObject
 ) -> None:
     auth = Auth()
     fresh = {"first_name": "First", "last_name": "Last", "phone": None, "phone_verified": False, "status": "active"}
     for user_id in USERS:
-        auth.tell(user_id, email=f"{user_id.lower()}@example.org", email_verified=False, **fresh)
+        auth.publish(user_id, email=f"{user_id.lower()}@example.org", email_verified=False, **fresh)
     for command in commands:
         auth.do(*command)
     again = data.draw(st.lists(st.sampled_from(auth.events), max_size=3))
     order = data.draw(st.permutations(auth.events + again))
     table = MemoryTable()
-    directory = Directory(PayeeTable(table), lambda ask: FoundUser("not_found"), FakeClock())
+    payees = Payees(PayeeStore(table), lambda request: FoundUser("not_found"), FakeClock())
     for event in order:
-        directory.hear(event)
-    assert {item["pk"]: item for item in table.items()} == dict(auth.directory())
+        payees.handle(event)
+    assert {item["pk"]: item for item in table.items()} == dict(auth.entries())

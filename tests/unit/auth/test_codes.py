@@ -1,23 +1,23 @@
 from dataclasses import replace
 
 import pytest
-from common.tasks import CheckCode, MintCode, RequestCode, RequestedCode
+from common.contracts.auth import CheckCode, MintCode, RequestCode
+from common.contracts.task import Done
+from common.errors import Contended
 
-from functions.auth.domain import Stale
-from tests.unit.auth.fakes import STRANGER
-from tests.unit.auth.room import EMAIL, Room, refused
+from tests.unit.auth.world import ANONYMOUS, EMAIL, World, conflict, refused, repeat
 
 WRONG = "999999"
 
 
-def tries(room: Room) -> int:
-    (challenge,) = room.store.challenges.values()
+def tries(world: World) -> int:
+    (challenge,) = world.stored.challenges.values()
     return challenge.tries
 
 
-def test_a_minted_code_comes_with_what_its_mail_needs(room: Room) -> None:
-    user = room.register()
-    minted = room.codes.mint(MintCode(room.challenge_id(user)))
+def test_a_new_code_comes_with_the_data_for_its_mail(world: World) -> None:
+    user = world.register()
+    minted = world.codes.mint(MintCode(world.challenge_id(user)))
     assert (minted.purpose, minted.address, minted.first_name, minted.minutes) == (
         "verify_email",
         user.email,
@@ -27,227 +27,224 @@ def test_a_minted_code_comes_with_what_its_mail_needs(room: Room) -> None:
     assert len(minted.code) == 6
 
 
-def test_only_a_keyed_digest_of_the_code_is_kept(room: Room) -> None:
-    user = room.register()
-    code = room.mint(user)
-    challenge = room.store.challenges[room.challenge_id(user)]
+def test_only_a_keyed_digest_of_the_code_is_stored(world: World) -> None:
+    user = world.register()
+    code = world.code(user)
+    challenge = world.stored.challenges[world.challenge_id(user)]
     assert code not in str(challenge.digest)
     assert challenge.digest is not None
     assert len(challenge.digest) == 64
     assert challenge.digest not in repr(challenge)
 
 
-def test_minting_again_voids_the_code_before_but_keeps_the_tries(room: Room) -> None:
-    user = room.register()
-    first = room.mint(user)
-    refused("invalid_code", room.verify, WRONG)
-    second = room.mint(user)
-    assert tries(room) == 1
-    refused("invalid_code", room.verify, first)
-    room.verify(second)
+def test_minting_again_voids_the_code_before_but_keeps_the_tries(world: World) -> None:
+    user = world.register()
+    first = world.code(user)
+    refused("invalid_code", world.verify, WRONG)
+    second = world.code(user)
+    assert tries(world) == 1
+    refused("invalid_code", world.verify, first)
+    world.verify(second)
 
 
-def test_nothing_is_minted_for_a_challenge_that_is_over(room: Room) -> None:
-    user = room.register()
-    code = room.mint(user)
-    challenge = MintCode(room.challenge_id(user))
-    room.store.before("set_code", lambda: room.verify(code))
-    assert room.codes.mint(challenge).outcome == "gone"
-    assert room.codes.mint(challenge).outcome == "gone"
-    assert room.codes.mint(MintCode("chl_unknown")).outcome == "gone"
-    room.store.users.clear()
-    assert room.codes.mint(challenge).outcome == "gone"
+def test_no_code_is_made_for_a_closed_challenge(world: World) -> None:
+    user = world.register()
+    code = world.code(user)
+    challenge = MintCode(world.challenge_id(user))
+    world.before_write("challenge", lambda: world.verify(code))
+    assert world.codes.mint(challenge).outcome == "gone"
+    assert world.codes.mint(challenge).outcome == "gone"
+    assert world.codes.mint(MintCode("chl_unknown")).outcome == "gone"
+    world.remove("user")
+    assert world.codes.mint(challenge).outcome == "gone"
 
 
-def test_a_code_is_good_for_ten_minutes_and_then_expired(room: Room) -> None:
-    user = room.register()
-    code = room.mint(user)
-    room.clock.advance(minutes=10)
-    refused("code_expired", room.verify, code)
-    refused("invalid_code", room.verify, WRONG)
-    assert not room.store.users[user.id].email_verified
-    code = room.mint(user)
-    room.clock.advance(minutes=9, seconds=59)
-    room.verify(code)
+def test_a_code_expires_after_ten_minutes(world: World) -> None:
+    user = world.register()
+    code = world.code(user)
+    world.clock.advance(minutes=10)
+    refused("code_expired", world.verify, code)
+    refused("invalid_code", world.verify, WRONG)
+    assert not world.stored.users[user.id].email_verified
+    code = world.code(user)
+    world.clock.advance(minutes=9, seconds=59)
+    world.verify(code)
 
 
-def test_the_fifth_try_may_be_right_but_not_the_sixth(room: Room) -> None:
-    user = room.register()
-    code = room.mint(user)
+def test_the_fifth_try_can_succeed_but_not_the_sixth(world: World) -> None:
+    user = world.register()
+    code = world.code(user)
     for _ in range(4):
-        refused("invalid_code", room.verify, WRONG)
-    assert room.store.challenges[room.challenge_id(user)].is_open
-    room.verify(code)
+        refused("invalid_code", world.verify, WRONG)
+    assert world.stored.challenges[world.challenge_id(user)].is_open
+    world.verify(code)
 
-    other = room.register("grace@example.com", "some other words")
-    code = room.mint(other)
+    other = world.register("grace@example.com", "some other words")
+    code = world.code(other)
     for _ in range(5):
-        refused("invalid_code", room.verify, WRONG, other.email)
-    refused("invalid_code", room.verify, code, other.email)
-    assert room.codes.mint(MintCode(room.challenge_id(other))).outcome == "gone"
+        refused("invalid_code", world.verify, WRONG, other.email)
+    refused("invalid_code", world.verify, code, other.email)
+    assert world.codes.mint(MintCode(world.challenge_id(other))).outcome == "gone"
 
 
-def test_a_right_guess_behind_five_wrong_ones_is_too_late(room: Room) -> None:
-    user = room.register()
-    code = room.mint(user)
-    guesses = [lambda: [refused("invalid_code", room.verify, WRONG) for _ in range(5)]]
-    room.store.before("revise", *guesses)
-    refused("invalid_code", room.verify, code)
-    assert tries(room) == 5
-    assert not room.store.users[user.id].email_verified
+def test_a_correct_code_after_five_parallel_wrong_ones_is_too_late(world: World) -> None:
+    user = world.register()
+    code = world.code(user)
+    world.before_write("user", repeat(5, "invalid_code", world.verify, WRONG))
+    refused("invalid_code", world.verify, code)
+    assert tries(world) == 5
+    assert not world.stored.users[user.id].email_verified
 
 
-def test_wrong_guesses_at_once_share_five_tries(room: Room) -> None:
-    room.mint(room.register())
-    room.store.before("count_try", lambda: [refused("invalid_code", room.verify, WRONG) for _ in range(5)])
-    refused("invalid_code", room.verify, WRONG)
-    assert tries(room) == 5
+def test_parallel_wrong_codes_share_five_tries(world: World) -> None:
+    world.code(world.register())
+    world.before_write("attempts", repeat(5, "invalid_code", world.verify, WRONG))
+    refused("invalid_code", world.verify, WRONG)
+    assert tries(world) == 5
 
 
-def test_two_wrong_tries_at_once_are_two(room: Room) -> None:
-    user = room.register()
-    room.mint(user)
-    room.store.before("count_try", lambda: refused("invalid_code", room.verify, WRONG))
-    refused("invalid_code", room.verify, WRONG)
-    assert tries(room) == 2
-    assert len(room.store.open_attempts[user.id, "verify_email"].wrong) == 2
+def test_two_parallel_wrong_codes_both_count(world: World) -> None:
+    user = world.register()
+    world.code(user)
+    world.before_write("attempts", lambda: refused("invalid_code", world.verify, WRONG))
+    refused("invalid_code", world.verify, WRONG)
+    assert tries(world) == 2
+    assert len(world.stored.attempts[user.id, "verify_email"].wrong) == 2
 
 
-def test_a_right_try_counts_nowhere(room: Room) -> None:
-    user = room.register()
-    code = room.mint(user)
-    room.store.before("revise", lambda: refused("invalid_code", room.verify, WRONG))
-    room.verify(code)
-    assert tries(room) == 1
-    assert len(room.store.open_attempts[user.id, "verify_email"].wrong) == 1
+def test_a_correct_code_does_not_count(world: World) -> None:
+    user = world.register()
+    code = world.code(user)
+    world.before_write("user", lambda: refused("invalid_code", world.verify, WRONG))
+    world.verify(code)
+    assert tries(world) == 1
+    assert len(world.stored.attempts[user.id, "verify_email"].wrong) == 1
 
 
-def test_ten_wrong_codes_in_a_day_are_all_there_are_over_all_challenges(room: Room) -> None:
-    user = room.register()
+def test_ten_wrong_codes_a_day_are_allowed_over_all_challenges(world: World) -> None:
+    user = world.register()
     for _ in range(2):
-        room.mint(user)
+        world.code(user)
         for _ in range(5):
-            room.clock.advance(minutes=30)
-            refused("invalid_code", room.verify, WRONG)
-        room.clock.advance(minutes=1)
-        room.registration.resend(STRANGER, user.email)
-    spent = room.challenge_id(user)
-    assert room.codes.mint(MintCode(spent)).outcome == "gone"
-    room.clock.advance(hours=19, minutes=26)
-    room.registration.resend(STRANGER, user.email)
-    assert room.challenge_id(user) == spent
-    room.clock.advance(minutes=2)
+            world.clock.advance(minutes=30)
+            refused("invalid_code", world.verify, WRONG)
+        world.clock.advance(minutes=1)
+        world.registration.resend_code(ANONYMOUS, user.email)
+    spent = world.challenge_id(user)
+    assert world.codes.mint(MintCode(spent)).outcome == "gone"
+    world.clock.advance(hours=19, minutes=26)
+    world.registration.resend_code(ANONYMOUS, user.email)
+    assert world.challenge_id(user) == spent
+    world.clock.advance(minutes=2)
     # The first wrong code is 24 hours old now.
-    room.registration.resend(STRANGER, user.email)
-    room.mint(user)
-    refused("invalid_code", room.verify, WRONG)
-    refused("invalid_code", room.verify, room.mint(user))
+    world.registration.resend_code(ANONYMOUS, user.email)
+    world.code(user)
+    refused("invalid_code", world.verify, WRONG)
+    refused("invalid_code", world.verify, world.code(user))
 
 
-def test_the_days_limit_holds_for_an_open_challenge_too(room: Room) -> None:
-    user = room.register()
+def test_the_daily_limit_applies_to_an_open_challenge_too(world: World) -> None:
+    user = world.register()
     for number in range(3):
-        room.password_changes.forgot(STRANGER, EMAIL)
-        code = room.code(user, "reset_password")
+        world.passwords.forgot(ANONYMOUS, EMAIL)
+        code = world.code(user, "reset_password")
         for _ in range(4 if number < 2 else 2):
-            refused("invalid_code", reset, room, WRONG)
+            refused("invalid_code", reset, world, WRONG)
         if number < 2:
-            reset(room, code)
-            room.clock.advance(minutes=1)
-    challenge_id = room.store.open_attempts[user.id, "reset_password"].challenge_id
-    assert room.store.challenges[challenge_id].is_open
-    refused("invalid_code", reset, room, room.code(user, "reset_password"))
-    assert len(room.store.open_attempts[user.id, "reset_password"].wrong) == 10
-    # Counted by purpose: another is not held up.
-    room.verify(room.mint(user))
-    room.clock.advance(hours=24)
-    reset(room, room.code(user, "reset_password"))
+            reset(world, code)
+            world.clock.advance(minutes=1)
+    challenge_id = world.challenge_id(user, "reset_password")
+    assert world.stored.challenges[challenge_id].is_open
+    refused("invalid_code", reset, world, world.code(user, "reset_password"))
+    assert len(world.stored.attempts[user.id, "reset_password"].wrong) == 10
+    # Wrong codes count per purpose: another purpose is not affected.
+    world.verify(world.code(user))
+    world.clock.advance(hours=24)
+    reset(world, world.code(user, "reset_password"))
 
 
-def reset(room: Room, code: str) -> None:
-    room.password_changes.reset(STRANGER, EMAIL, code, "some other words")
+def reset(world: World, code: str) -> None:
+    world.passwords.reset(ANONYMOUS, EMAIL, code, "some other words")
 
 
 @pytest.mark.parametrize("code", ["", "12345", "0000000", "½½½½½½"])
-def test_what_is_no_code_is_a_wrong_code(room: Room, code: str) -> None:
-    room.mint(room.register())
-    refused("invalid_code", room.verify, code)
+def test_a_malformed_code_is_a_wrong_code(world: World, code: str) -> None:
+    world.code(world.register())
+    refused("invalid_code", world.verify, code)
 
 
-class TestForAnotherRoom:
-    """The tasks by which the accounts room guards a PIN."""
+class TestForAnotherContext:
+    """The tasks that the accounts context calls to reset a PIN."""
 
-    def ask(self, room: Room, user_id: str, subject: str = "acc_1") -> RequestedCode:
-        return room.codes.request(RequestCode(user_id, "pin_reset", subject, STRANGER))
+    def ask(self, world: World, user_id: str, subject: str = "acc_1") -> Done:
+        return world.codes.request(RequestCode(user_id, "pin_reset", subject, ANONYMOUS))
 
-    def check(self, room: Room, user_id: str, code: str, subject: str = "acc_1") -> str:
-        return room.codes.check(CheckCode(user_id, "pin_reset", subject, code)).outcome
+    def check(self, world: World, user_id: str, code: str, subject: str = "acc_1") -> Done:
+        return world.codes.check(CheckCode(user_id, "pin_reset", subject, code))
 
-    def test_a_code_is_asked_for_mailed_and_right_once(self, room: Room) -> None:
-        user = room.register()
-        assert self.ask(room, user.id) == RequestedCode("requested")
-        event = room.store.events[-1]
-        assert (event.type, event.data["purpose"], event.actor) == ("code.requested", "pin_reset", STRANGER)
-        code = room.code(user, "pin_reset")
-        assert self.check(room, user.id, code) == "right"
-        assert self.check(room, user.id, code) == "invalid_code"
+    def test_a_code_is_requested_mailed_and_accepted_once(self, world: World) -> None:
+        user = world.register()
+        assert self.ask(world, user.id) == Done()
+        event = world.stored.events[-1]
+        assert (event.type, event.data["purpose"], event.actor) == ("code.requested", "pin_reset", ANONYMOUS)
+        code = world.code(user, "pin_reset")
+        assert self.check(world, user.id, code) == Done()
+        refused("invalid_code", self.check, world, user.id, code)
 
-    def test_once_a_minute(self, room: Room) -> None:
-        user = room.register()
-        self.ask(room, user.id)
-        room.clock.advance(seconds=20)
-        assert self.ask(room, user.id) == RequestedCode("rate_limited", 40)
-        room.clock.advance(seconds=40)
-        assert self.ask(room, user.id) == RequestedCode("requested")
+    def test_a_code_can_be_requested_once_a_minute(self, world: World) -> None:
+        user = world.register()
+        self.ask(world, user.id)
+        world.clock.advance(seconds=20)
+        assert refused("rate_limited", self.ask, world, user.id).retry_after == 40
+        world.clock.advance(seconds=40)
+        assert self.ask(world, user.id) == Done()
 
-    def test_the_subject_must_match(self, room: Room) -> None:
-        user = room.register()
-        self.ask(room, user.id)
-        code = room.code(user, "pin_reset")
-        assert self.check(room, user.id, code, "acc_2") == "invalid_code"
-        assert self.check(room, user.id, code) == "right"
+    def test_the_subject_must_match(self, world: World) -> None:
+        user = world.register()
+        self.ask(world, user.id)
+        code = world.code(user, "pin_reset")
+        refused("invalid_code", self.check, world, user.id, code, "acc_2")
+        assert self.check(world, user.id, code) == Done()
 
-    def test_a_code_for_another_subject_takes_the_place_of_the_first(self, room: Room) -> None:
-        user = room.register()
-        self.ask(room, user.id)
-        first = room.code(user, "pin_reset")
-        self.ask(room, user.id, "acc_2")
-        assert self.check(room, user.id, first) == "invalid_code"
-        assert self.check(room, user.id, room.code(user, "pin_reset"), "acc_2") == "right"
+    def test_a_code_for_another_subject_replaces_the_first(self, world: World) -> None:
+        user = world.register()
+        self.ask(world, user.id)
+        first = world.code(user, "pin_reset")
+        self.ask(world, user.id, "acc_2")
+        refused("invalid_code", self.check, world, user.id, first)
+        assert self.check(world, user.id, world.code(user, "pin_reset"), "acc_2") == Done()
 
-    def test_five_tries_and_ten_minutes(self, room: Room) -> None:
-        user = room.register()
-        self.ask(room, user.id)
-        code = room.code(user, "pin_reset")
-        room.clock.advance(minutes=10)
-        assert self.check(room, user.id, code) == "code_expired"
+    def test_a_code_allows_five_tries_and_ten_minutes(self, world: World) -> None:
+        user = world.register()
+        self.ask(world, user.id)
+        code = world.code(user, "pin_reset")
+        world.clock.advance(minutes=10)
+        refused("code_expired", self.check, world, user.id, code)
         for _ in range(4):
-            assert self.check(room, user.id, WRONG) == "invalid_code"
-        assert self.check(room, user.id, code) == "invalid_code"
+            refused("invalid_code", self.check, world, user.id, WRONG)
+        refused("invalid_code", self.check, world, user.id, code)
 
-    def test_for_nobody_it_looks_the_same(self, room: Room) -> None:
-        assert self.ask(room, "usr_x") == RequestedCode("requested")
-        assert self.ask(room, "usr_x").outcome == "rate_limited"
-        assert self.check(room, "usr_x", "000000") == "invalid_code"
-        assert not room.store.events
+    def test_an_unknown_user_looks_the_same(self, world: World) -> None:
+        assert self.ask(world, "usr_x") == Done()
+        refused("rate_limited", self.ask, world, "usr_x")
+        refused("invalid_code", self.check, world, "usr_x", "000000")
+        assert not world.stored.events
 
-    def test_a_code_to_an_address_that_has_changed_is_void(self, room: Room) -> None:
-        user = room.register()
-        self.ask(room, user.id)
-        code = room.code(user, "pin_reset")
+    def test_a_code_to_an_address_that_has_changed_is_void(self, world: World) -> None:
+        user = world.register()
+        self.ask(world, user.id)
+        code = world.code(user, "pin_reset")
         become = replace(user, email="new@example.com")
-        room.store.before("use_code", lambda: room.store.users.update({user.id: become}))
-        assert self.check(room, user.id, code) == "invalid_code"
+        world.before_write("challenge", lambda: world.put_user(become))
+        refused("invalid_code", self.check, world, user.id, code)
 
-    def test_a_fault_is_no_answer(self, room: Room) -> None:
-        user = room.register()
-        room.store.before("ask", *[stale] * 100)
-        refused("unavailable", self.ask, room, user.id)
-        room.store.before("ask")
-        self.ask(room, user.id)
-        room.store.before("use_code", *[stale] * 100)
-        refused("unavailable", self.check, room, user.id, room.code(user, "pin_reset"))
-
-
-def stale() -> None:
-    raise Stale
+    def test_repeated_conflicts_are_a_fault(self, world: World) -> None:
+        user = world.register()
+        world.before_write("code request", *[conflict] * 16)
+        with pytest.raises(Contended):
+            self.ask(world, user.id)
+        self.ask(world, user.id)
+        code = world.code(user, "pin_reset")
+        world.before_write("challenge", *[conflict] * 16)
+        with pytest.raises(Contended):
+            self.check(world, user.id, code)

@@ -3,24 +3,30 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from common.errors import Problem
+from common.errors import Refusal
 
-from functions.auth.domain.throttle import PAIR_RULE, Counters, Failures, Rule, Rules, Tally
+from functions.auth.domain.throttle import (
+    PAIR_RULE,
+    CounterKeys,
+    FailureCounter,
+    LoginFailures,
+    ThrottleRule,
+    ThrottleRules,
+)
 from tests.support.clock import FakeClock
-from tests.unit.auth.fakes import STRANGER
-from tests.unit.auth.room import EMAIL, PASSWORD, Room, refused
+from tests.unit.auth.world import ANONYMOUS, EMAIL, PASSWORD, World, refused
 
-HOUR = Rule(3, timedelta(hours=1), after_first=True)
-
-
-def attempt(room: Room, password: str, email: str = EMAIL, ip: str = "203.0.113.7") -> None:
-    room.logins.login(email, password, replace(STRANGER, ip=ip))
+HOUR = ThrottleRule(3, timedelta(hours=1), after_first=True)
 
 
-def guess(room: Room, times: int, who: Callable[[int], tuple[str, str]]) -> None:
-    """Wrong passwords, each for an email from an address that follow from its number."""
+def attempt(world: World, password: str, email: str = EMAIL, ip: str = "203.0.113.7") -> None:
+    world.logins.login(email, password, replace(ANONYMOUS, ip=ip))
+
+
+def guess(world: World, times: int, who: Callable[[int], tuple[str, str]]) -> None:
+    """Enter wrong passwords. `who` gives the email and the address of each."""
     for number in range(times):
-        refused("invalid_credentials", attempt, room, "wrong words", *who(number))
+        refused("invalid_credentials", attempt, world, "wrong words", *who(number))
 
 
 def from_everywhere(number: int) -> tuple[str, str]:
@@ -33,111 +39,111 @@ def for_everybody(number: int) -> tuple[str, str]:
 
 class TestPerEmail:
     @pytest.mark.parametrize("known", [True, False])
-    def test_fifty_an_hour_over_all_addresses(self, room: Room, known: bool) -> None:
+    def test_fifty_failures_an_hour_over_all_addresses(self, world: World, known: bool) -> None:
         if known:
-            room.register()
-        guess(room, 50, from_everywhere)
-        assert refused("rate_limited", attempt, room, "wrong words", EMAIL, "192.0.2.1").retry_after == 30
-        assert refused("rate_limited", attempt, room, PASSWORD, EMAIL, "192.0.2.1").retry_after == 30
+            world.register()
+        guess(world, 50, from_everywhere)
+        assert refused("rate_limited", attempt, world, "wrong words", EMAIL, "192.0.2.1").retry_after == 30
+        assert refused("rate_limited", attempt, world, PASSWORD, EMAIL, "192.0.2.1").retry_after == 30
 
-    def test_waits_grow_and_the_right_password_is_in_after_them(self, room: Room) -> None:
-        room.register()
-        guess(room, 50, from_everywhere)
+    def test_waits_grow_and_a_correct_password_succeeds_after_them(self, world: World) -> None:
+        world.register()
+        guess(world, 50, from_everywhere)
         for number, wait in enumerate((30, 60, 120)):
-            assert refused("rate_limited", attempt, room, PASSWORD).retry_after == wait
-            room.clock.advance(seconds=wait)
-            guess(room, 1, lambda _, number=number: (EMAIL, f"192.0.2.{number}"))  # type: ignore[misc]
-        room.clock.advance(seconds=240)
-        attempt(room, PASSWORD)
+            assert refused("rate_limited", attempt, world, PASSWORD).retry_after == wait
+            world.clock.advance(seconds=wait)
+            guess(world, 1, lambda _, number=number: (EMAIL, f"192.0.2.{number}"))  # type: ignore[misc]
+        world.clock.advance(seconds=240)
+        attempt(world, PASSWORD)
 
-    def test_another_email_does_not_wait(self, room: Room) -> None:
-        room.register("grace@example.com")
-        guess(room, 50, from_everywhere)
-        attempt(room, PASSWORD, "grace@example.com")
+    def test_another_email_does_not_wait(self, world: World) -> None:
+        world.register("grace@example.com")
+        guess(world, 50, from_everywhere)
+        attempt(world, PASSWORD, "grace@example.com")
 
-    def test_is_over_after_an_hour(self, room: Room) -> None:
-        room.register()
-        guess(room, 49, from_everywhere)
-        room.clock.advance(hours=1)
-        guess(room, 49, from_everywhere)
-        attempt(room, PASSWORD)
+    def test_is_forgotten_after_an_hour(self, world: World) -> None:
+        world.register()
+        guess(world, 49, from_everywhere)
+        world.clock.advance(hours=1)
+        guess(world, 49, from_everywhere)
+        attempt(world, PASSWORD)
 
-    def test_a_login_does_not_forget_it(self, room: Room) -> None:
-        room.register()
-        guess(room, 49, from_everywhere)
-        attempt(room, PASSWORD)
-        guess(room, 1, from_everywhere)
-        refused("rate_limited", attempt, room, PASSWORD)
+    def test_a_login_does_not_reset_it(self, world: World) -> None:
+        world.register()
+        guess(world, 49, from_everywhere)
+        attempt(world, PASSWORD)
+        guess(world, 1, from_everywhere)
+        refused("rate_limited", attempt, world, PASSWORD)
 
 
 class TestPerAddress:
-    def test_a_hundred_an_hour_over_all_emails(self, room: Room) -> None:
-        room.register()
-        guess(room, 100, for_everybody)
-        assert refused("rate_limited", attempt, room, PASSWORD).retry_after == 30
-        attempt(room, PASSWORD, EMAIL, "192.0.2.1")
+    def test_a_hundred_failures_an_hour_over_all_emails(self, world: World) -> None:
+        world.register()
+        guess(world, 100, for_everybody)
+        assert refused("rate_limited", attempt, world, PASSWORD).retry_after == 30
+        attempt(world, PASSWORD, EMAIL, "192.0.2.1")
 
-    def test_a_login_of_ones_own_does_not_forget_it(self, room: Room) -> None:
-        room.register()
-        guess(room, 99, for_everybody)
-        attempt(room, PASSWORD)
-        guess(room, 1, for_everybody)
-        refused("rate_limited", attempt, room, PASSWORD)
+    def test_an_own_login_does_not_reset_it(self, world: World) -> None:
+        world.register()
+        guess(world, 99, for_everybody)
+        attempt(world, PASSWORD)
+        guess(world, 1, for_everybody)
+        refused("rate_limited", attempt, world, PASSWORD)
 
 
-def test_the_longest_of_all_waits_counts(room: Room) -> None:
-    room.register()
-    guess(room, 45, from_everywhere)
-    guess(room, 4, lambda _: (EMAIL, "203.0.113.7"))
-    room.clock.advance(seconds=1)
-    # The fifth for the pair, the fiftieth for the email: another brings the pair twice the wait.
-    guess(room, 1, lambda _: (EMAIL, "203.0.113.7"))
-    room.clock.advance(seconds=30)
-    guess(room, 1, lambda _: (EMAIL, "203.0.113.7"))
-    room.clock.advance(seconds=30)
-    assert refused("rate_limited", attempt, room, PASSWORD, EMAIL, "192.0.2.9").retry_after == 30
-    assert refused("rate_limited", attempt, room, PASSWORD).retry_after == 30
+def test_the_longest_wait_counts(world: World) -> None:
+    world.register()
+    guess(world, 45, from_everywhere)
+    guess(world, 4, lambda _: (EMAIL, "203.0.113.7"))
+    world.clock.advance(seconds=1)
+    # The fifth failure of the pair and the fiftieth of the email. The next one doubles the wait of the pair.
+    guess(world, 1, lambda _: (EMAIL, "203.0.113.7"))
+    world.clock.advance(seconds=30)
+    guess(world, 1, lambda _: (EMAIL, "203.0.113.7"))
+    world.clock.advance(seconds=30)
+    assert refused("rate_limited", attempt, world, PASSWORD, EMAIL, "192.0.2.9").retry_after == 30
+    assert refused("rate_limited", attempt, world, PASSWORD).retry_after == 30
 
 
 @pytest.mark.parametrize("who", [from_everywhere, for_everybody])
-def test_a_right_guess_behind_the_last_free_wrong_one_waits_as_well(
-    room: Room, who: Callable[[int], tuple[str, str]]
+def test_a_correct_password_after_the_last_free_failure_waits(
+    world: World, who: Callable[[int], tuple[str, str]]
 ) -> None:
-    room.register()
-    room.store.before("open_session", lambda: guess(room, 100 if who is for_everybody else 50, who))
-    refused("rate_limited", attempt, room, PASSWORD)
-    assert not room.store.sessions
+    world.register()
+    world.before_write("session", lambda: guess(world, 100 if who is for_everybody else 50, who))
+    refused("rate_limited", attempt, world, PASSWORD)
+    assert not world.stored.sessions
 
 
-def test_during_a_wait_nothing_is_compared_and_nothing_counted(room: Room) -> None:
-    room.register()
-    guess(room, 50, from_everywhere)
-    before, compared = dict(room.store.counted), room.passwords.compared
+def test_during_a_wait_nothing_is_compared_and_nothing_counted(world: World) -> None:
+    world.register()
+    guess(world, 50, from_everywhere)
+    before, compared = dict(world.stored.failures), world.hasher.compared
     for _ in range(3):
-        refused("rate_limited", attempt, room, "wrong words")
-    assert (room.store.counted, room.passwords.compared) == (before, compared)
+        refused("rate_limited", attempt, world, "wrong words")
+    assert (world.stored.failures, world.hasher.compared) == (before, compared)
 
 
 class TestRule:
-    """One counter at a time, to the second."""
+    """Single counters."""
 
-    def count(self, clock: FakeClock, rule: Rule, failures: Failures, times: int = 1) -> Failures:
+    def count(self, clock: FakeClock, rule: ThrottleRule, failures: FailureCounter, times: int = 1) -> FailureCounter:
         for _ in range(times):
-            failures = failures.with_one_more(clock(), rule)
+            failures = failures.incremented(clock(), rule)
         return failures
 
-    def test_a_window_starts_with_its_first_failure(self) -> None:
+    def test_an_hour_starts_with_its_first_failure(self) -> None:
         clock = FakeClock()
-        first = self.count(clock, HOUR, Failures("k"))
+        first = self.count(clock, HOUR, FailureCounter("k"))
         clock.advance(minutes=59, seconds=59)
         second = self.count(clock, HOUR, first)
         assert (second.count, second.expires_at) == (2, first.expires_at)
         clock.advance(seconds=1)
         assert self.count(clock, HOUR, second).count == 1
 
-    def test_a_row_is_forgotten_after_its_last_failure(self) -> None:
+    def test_failures_in_a_row_are_forgotten_a_day_after_the_last(self) -> None:
         clock = FakeClock()
-        failures = self.count(clock, PAIR_RULE, Failures("k"))
+        failures = self.count(clock, PAIR_RULE, FailureCounter("k"))
         for expected in (2, 3):
             clock.advance(hours=23, minutes=59)
             failures = self.count(clock, PAIR_RULE, failures)
@@ -147,7 +153,7 @@ class TestRule:
 
     def test_a_wait_is_not_forgotten_before_it_is_over(self) -> None:
         clock = FakeClock()
-        failures = self.count(clock, HOUR, Failures("k"), 2)
+        failures = self.count(clock, HOUR, FailureCounter("k"), 2)
         clock.advance(minutes=59)
         failures = self.count(clock, HOUR, failures, 8)
         assert failures.wait(clock()) == timedelta(hours=1)
@@ -156,26 +162,26 @@ class TestRule:
         assert failures.wait(clock()) == timedelta(0)
         assert self.count(clock, HOUR, failures).count == 1
 
-    def test_waits_stop_growing_at_an_hour_however_many_there_are(self) -> None:
+    def test_waits_never_exceed_an_hour(self) -> None:
         clock = FakeClock()
-        failures = self.count(clock, HOUR, Failures("k"), 2000)
+        failures = self.count(clock, HOUR, FailureCounter("k"), 2000)
         assert failures.wait(clock()) == timedelta(hours=1)
 
-    def test_the_contracts_numbers(self) -> None:
-        rules = Rules.of(50, 100)
+    def test_the_limits_of_the_contract(self) -> None:
+        rules = ThrottleRules.of(50, 100)
         assert [rule.limit for rule in rules] == [5, 50, 100]
 
-    def test_a_tally_waits_for_the_longest(self) -> None:
+    def test_the_longest_wait_of_the_counters_applies(self) -> None:
         clock = FakeClock()
-        short, long = self.count(clock, HOUR, Failures("a"), 3), self.count(clock, HOUR, Failures("b"), 4)
-        for tally in (Tally(short, long, Failures("c")), Tally(long, Failures("c"), short)):
-            with pytest.raises(Problem) as raised:
+        short, long = self.count(clock, HOUR, FailureCounter("a"), 3), self.count(clock, HOUR, FailureCounter("b"), 4)
+        for tally in (LoginFailures(short, long, FailureCounter("c")), LoginFailures(long, FailureCounter("c"), short)):
+            with pytest.raises(Refusal) as raised:
                 tally.check(clock())
             assert raised.value.retry_after == 60
         clock.advance(seconds=60)
-        Tally(short, long, Failures("c")).check(clock())
+        LoginFailures(short, long, FailureCounter("c")).check(clock())
 
-    def test_what_is_counted_shows_neither_email_nor_address(self) -> None:
-        counters = Counters.of(EMAIL, "203.0.113.7")
+    def test_keys_reveal_neither_email_nor_address(self) -> None:
+        counters = CounterKeys.of(EMAIL, "203.0.113.7")
         assert len(set(counters)) == 3
         assert all(len(key) == 64 for key in counters)

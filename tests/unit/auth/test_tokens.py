@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.auth.tokens import AccessTokens
+from functions.auth.adapters.tokens import AccessTokens
 from tests.unit.auth.fakes import LocalSigner
-from tests.unit.auth.room import Room, refused
+from tests.unit.auth.world import World, refused
 
 ISSUER = "https://api.remit.example"
 SESSION = "ses_01K0000000000000000000000A"
@@ -35,7 +35,7 @@ def tokens(signer: LocalSigner) -> AccessTokens:
 
 @pytest.fixture
 def forge(signer: LocalSigner, tokens: AccessTokens) -> Forge:
-    """Signs whatever claims and header with the right key."""
+    """Return a function that signs any claims and header with the correct key."""
 
     def make(header: dict[str, Any] | None = None, without: str = "", **claims: Any) -> str:
         now = int(clock.now().timestamp())
@@ -59,13 +59,13 @@ def forge(signer: LocalSigner, tokens: AccessTokens) -> Forge:
     return make
 
 
-def test_the_forge_makes_good_tokens(tokens: AccessTokens, forge: Forge) -> None:
+def test_forged_tokens_are_valid_by_default(tokens: AccessTokens, forge: Forge) -> None:
     claims = tokens.verify(forge())
     assert (claims.session_id, claims.email_verified, claims.scopes) == (SESSION, True, ("read", "write", "payments"))
 
 
-def test_a_token_says_what_the_contract_says(room: Room, tokens: AccessTokens, signer: LocalSigner) -> None:
-    user, now = room.register(), clock.now()
+def test_a_token_has_the_claims_of_the_contract(world: World, tokens: AccessTokens, signer: LocalSigner) -> None:
+    user, now = world.register(), clock.now()
     token = tokens.issue(user, SESSION, now)
     decoded = jwt.decode_complete(token, signer.public_key, ["ES256"], audience=f"{ISSUER}/v1", issuer=ISSUER)
     assert decoded["header"] == {"alg": "ES256", "kid": tokens.keys[0]["kid"], "typ": "at+jwt"}
@@ -86,14 +86,14 @@ def test_a_token_says_what_the_contract_says(room: Room, tokens: AccessTokens, s
     }
 
 
-def test_no_two_tokens_are_alike(room: Room, tokens: AccessTokens) -> None:
-    user, now = room.register(), clock.now()
+def test_no_two_tokens_are_equal(world: World, tokens: AccessTokens) -> None:
+    user, now = world.register(), clock.now()
     assert tokens.issue(user, SESSION, now).split(".")[1] != tokens.issue(user, SESSION, now).split(".")[1]
 
 
-def test_the_published_key_verifies_and_its_id_is_its_thumbprint(room: Room, tokens: AccessTokens) -> None:
+def test_the_published_key_verifies_and_its_id_is_its_thumbprint(world: World, tokens: AccessTokens) -> None:
     published = jwt.PyJWKSet.from_dict({"keys": tokens.keys})
-    token = tokens.issue(room.register(), SESSION, clock.now())
+    token = tokens.issue(world.register(), SESSION, clock.now())
     key = published[jwt.get_unverified_header(token)["kid"]]
     assert jwt.decode(token, key, ["ES256"], audience=f"{ISSUER}/v1")["sid"] == SESSION
     assert set(tokens.keys[0]) == {"crv", "kty", "x", "y", "kid", "use", "alg"}
@@ -107,7 +107,7 @@ def test_a_thumbprint_follows_rfc_7638(tokens: AccessTokens) -> None:
     assert tokens.keys[0]["kid"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def test_the_metadata_names_the_issuer_and_where_its_keys_are(tokens: AccessTokens) -> None:
+def test_the_metadata_names_the_issuer_and_the_url_of_its_keys(tokens: AccessTokens) -> None:
     assert tokens.metadata["issuer"] == ISSUER
     assert tokens.metadata["jwks_uri"] == f"{ISSUER}/v1/.well-known/jwks.json"
     assert tokens.metadata["id_token_signing_alg_values_supported"] == ["ES256"]
@@ -118,9 +118,9 @@ def b64(value: Any) -> str:
 
 
 class TestRotation:
-    """One key after the other: published before it signs, trusted while its last tokens live."""
+    """A new key is published before it signs, and the old one is trusted until its last tokens expire."""
 
-    def test_every_step_trusts_what_the_steps_beside_it_sign(self, room: Room) -> None:
+    def test_every_step_trusts_tokens_of_the_steps_next_to_it(self, world: World) -> None:
         old, new = LocalSigner(), LocalSigner()
         steps = [
             AccessTokens(old, ISSUER),
@@ -128,9 +128,9 @@ class TestRotation:
             AccessTokens(new, ISSUER, [old]),
             AccessTokens(new, ISSUER),
         ]
-        user, now = room.register(), clock.now()
+        user, now = world.register(), clock.now()
         for before, after in itertools.pairwise(steps):
-            # While a deployment runs, both are out: either has to take what the other signs.
+            # During a deployment both versions run, and each must accept the tokens of the other.
             for signs, reads in ((before, after), (after, before)):
                 if signs.keys[0] in reads.keys:
                     assert reads.verify(signs.issue(user, SESSION, now)).user_id == user.id
@@ -138,24 +138,24 @@ class TestRotation:
         self.refuse(steps[0], steps[2].issue(user, SESSION, now))
         self.refuse(steps[3], steps[1].issue(user, SESSION, now))
 
-    def test_whoever_keeps_the_published_keys_for_a_while_knows_the_next_one(self, room: Room) -> None:
+    def test_cached_public_keys_include_the_next_one(self, world: World) -> None:
         old, new = LocalSigner(), LocalSigner()
         kept = jwt.PyJWKSet.from_dict({"keys": AccessTokens(old, ISSUER, [new]).keys})
-        token = AccessTokens(new, ISSUER, [old]).issue(room.register(), SESSION, clock.now())
+        token = AccessTokens(new, ISSUER, [old]).issue(world.register(), SESSION, clock.now())
         key = kept[jwt.get_unverified_header(token)["kid"]]
         assert jwt.decode(token, key, ["ES256"], audience=f"{ISSUER}/v1")["sid"] == SESSION
 
-    def test_a_token_of_a_retired_key_dies_with_its_own_end(self, room: Room) -> None:
+    def test_a_token_of_a_retired_key_expires_normally(self, world: World) -> None:
         old, new = LocalSigner(), LocalSigner()
-        user, now = room.register(), clock.now()
+        user, now = world.register(), clock.now()
         reads = AccessTokens(new, ISSUER, [old])
         assert reads.verify(AccessTokens(old, ISSUER).issue(user, SESSION, now - timedelta(minutes=14)))
         self.refuse(reads, AccessTokens(old, ISSUER).issue(user, SESSION, now - timedelta(minutes=15, seconds=6)))
 
-    def test_the_kid_decides_which_key_has_to_have_signed(self, room: Room) -> None:
+    def test_the_kid_decides_which_key_must_have_signed(self, world: World) -> None:
         old, new = LocalSigner(), LocalSigner()
         reads = AccessTokens(new, ISSUER, [old])
-        _, claims, _ = reads.issue(room.register(), SESSION, clock.now()).split(".")
+        _, claims, _ = reads.issue(world.register(), SESSION, clock.now()).split(".")
         header = b64({"alg": "ES256", "typ": "at+jwt", "kid": reads.keys[1]["kid"]})
         signature = base64.urlsafe_b64encode(new.sign(f"{header}.{claims}".encode())).decode().rstrip("=")
         self.refuse(reads, f"{header}.{claims}.{signature}")
@@ -187,10 +187,10 @@ class TestRefusals:
         other = AccessTokens(LocalSigner(), ISSUER)
         refused("unauthenticated", other.verify, forge())
 
-    def test_a_key_that_the_token_brings(self, tokens: AccessTokens, room: Room) -> None:
+    def test_a_key_inside_the_token(self, tokens: AccessTokens, world: World) -> None:
         other = LocalSigner()
         theirs = AccessTokens(other, ISSUER)
-        token = theirs.issue(room.register(), SESSION, clock.now())
+        token = theirs.issue(world.register(), SESSION, clock.now())
         _, claims, _ = token.split(".")
         header = b64({"alg": "ES256", "typ": "at+jwt", "kid": tokens.keys[0]["kid"], "jwk": theirs.keys[0]})
         signature = base64.urlsafe_b64encode(other.sign(f"{header}.{claims}".encode())).decode().rstrip("=")
@@ -226,10 +226,10 @@ class TestRefusals:
         claims = jwt.decode(forge(), options={"verify_signature": False})
         self.refuse(tokens, jwt.encode(claims, signer.private_key, "ES256", {"typ": "at+jwt"}))
 
-    def test_expired(self, tokens: AccessTokens, forge: Forge, room: Room) -> None:
+    def test_expired(self, tokens: AccessTokens, forge: Forge, world: World) -> None:
         now = clock.now()
         self.refuse(tokens, forge(exp=int(now.timestamp()) - 6))
-        user = room.register()
+        user = world.register()
         self.refuse(tokens, tokens.issue(user, SESSION, now - timedelta(minutes=15, seconds=6)))
         assert tokens.verify(tokens.issue(user, SESSION, now - timedelta(minutes=14))).user_id == user.id
 
@@ -244,9 +244,9 @@ class TestRefusals:
         claims = jwt.decode(token, options={"verify_signature": False})
         self.refuse(tokens, f"{header}.{b64({**claims, 'role': 'admin'})}.{signature}")
 
-    def test_a_refresh_token(self, tokens: AccessTokens, room: Room) -> None:
-        room.register()
-        self.refuse(tokens, room.login().refresh_token)
+    def test_a_refresh_token(self, tokens: AccessTokens, world: World) -> None:
+        world.register()
+        self.refuse(tokens, world.login().refresh_token)
 
     def test_a_tampered_signature(self, tokens: AccessTokens, forge: Forge) -> None:
         header, payload, signature = forge().split(".")
@@ -255,7 +255,7 @@ class TestRefusals:
         self.refuse(tokens, f"{header}.{payload}.")
         self.refuse(tokens, f"{header}.{payload}")
 
-    def test_a_header_nested_beyond_reason(self, tokens: AccessTokens) -> None:
+    def test_a_deeply_nested_header(self, tokens: AccessTokens) -> None:
         header = base64.urlsafe_b64encode(b"[" * 20_000).decode().rstrip("=")
         self.refuse(tokens, f"{header}.e30.AAAA")
 

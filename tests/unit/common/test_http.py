@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
-from common.dynamo import Contended
-from common.errors import PROBLEMS, Problem
-from common.http import Api, Reply, Request
-from common.http import app as http_app
-from common.http.app import MAX_BODY
+from common.errors import Contended, Refusal, TaskFailed
+from common.http import checks
+from common.http.app import Api, Reply, Request
+from common.http.checks import MAX_BODY_BYTES
 from common.http.fields import Amount, Body, Currency, Description, Email, ListQuery, Metadata, Name, Phone, Timestamp
-from common.idempotency import Answer
-from common.tasks import TaskFailed
+from common.http.problems import PROBLEMS
+from common.idempotency import Answer, KeyedAnswer
 
 from tests.support.rest import event, principal, send
 
@@ -38,12 +37,12 @@ class Everything(ListQuery):
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_app, "fingerprint_key", lambda: b"key")
+    monkeypatch.setattr(checks, "fingerprint_key", lambda: b"key")
 
 
 def echo(request: Request[Any, Any]) -> Reply:
     seen = {"body": request.body.model_dump(exclude_unset=True), "query": request.query.model_dump()}
-    seen["idempotency"] = request.idempotency and request.idempotency.scope
+    seen["idempotency"] = request.idempotency_key and request.idempotency_key.scope
     return Reply.created(seen, "/v1/orders/1")
 
 
@@ -205,8 +204,8 @@ def test_a_charset_is_fine() -> None:
 
 
 def test_a_body_that_is_too_large() -> None:
-    assert post("x" * (MAX_BODY + 1)).code == "body_too_large"
-    assert post("\u00e9" * (MAX_BODY // 2 + 1)).code == "body_too_large"
+    assert post("x" * (MAX_BODY_BYTES + 1)).code == "body_too_large"
+    assert post("\u00e9" * (MAX_BODY_BYTES // 2 + 1)).code == "body_too_large"
 
 
 def test_a_request_without_fields_needs_no_body() -> None:
@@ -254,7 +253,7 @@ def test_a_wrong_method_says_what_is_allowed() -> None:
 
 def test_the_order_of_checks() -> None:
     """Each request has every later fault as well; the earliest is answered."""
-    bad = {"body": "x" * (MAX_BODY + 1), "headers": {"Content-Type": "text/plain"}}
+    bad = {"body": "x" * (MAX_BODY_BYTES + 1), "headers": {"Content-Type": "text/plain"}}
     unverified, customer = principal(USER, email_verified=False), principal(USER)
 
     def code(caller: dict[str, str] | None, **kwargs: Any) -> str:
@@ -310,8 +309,8 @@ def test_a_trailing_slash_is_the_same_path() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (Problem("insufficient_funds", transfer_id="trf_1"), 422, "insufficient_funds"),
-        (Problem("rate_limited", retry_after=7), 429, "rate_limited"),
+        (Refusal("insufficient_funds", transfer_id="trf_1"), 422, "insufficient_funds"),
+        (Refusal("rate_limited", retry_after=7), 429, "rate_limited"),
         (Contended(), 503, "unavailable"),
         (TaskFailed("x"), 503, "unavailable"),
         (ConnectTimeoutError(endpoint_url="x"), 503, "unavailable"),
@@ -333,7 +332,7 @@ def test_whatever_is_raised_becomes_an_answer(error: Exception, status: int, cod
     assert "hunter2" not in answer.text
     if status in (429, 503):
         assert int(answer.headers["retry-after"][0]) > 0
-    if isinstance(error, Problem) and error.transfer_id:
+    if isinstance(error, Refusal) and error.transfer_id:
         assert answer.json["transfer_id"] == "trf_1"
 
 
@@ -343,7 +342,7 @@ def test_a_stored_answer_is_given_again_to_the_byte() -> None:
 
     @stored.get("/x", public=True)
     def again(_: Request[Any, Any]) -> Reply:
-        return Reply.stored(Answer(422, body, "application/problem+json", "/v1/t"), replayed=True)
+        return Reply.keyed(KeyedAnswer(Answer(422, body, "application/problem+json", "/v1/t"), replayed=True))
 
     answer = send(stored.handler, event("GET", "/x"))
     assert (answer.status, answer.text) == (422, body)

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from common import clock, ids
-from common.errors import Problem
-from common.http.lists import Cursors, take
-from common.idempotency import digest, key_of
+from common.errors import Refusal
+from common.http.cursors import Cursors
+from common.idempotency import IdempotencyKey, digest, fingerprint_of, scope_of
 from common.money import exponent, format_amount, is_currency
+from common.paging import take
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,7 +115,7 @@ def test_a_cursor_is_good_for_its_caller_list_and_filters_only(position: str) ->
         Cursors("usr_1", "/v1/transfers", {"status": "pending"}),
     ]
     for cursors in others:
-        with pytest.raises(Problem, match="invalid_cursor"):
+        with pytest.raises(Refusal, match="invalid_cursor"):
             cursors.decode(cursor)
 
 
@@ -122,7 +123,7 @@ def test_a_cursor_is_good_for_its_caller_list_and_filters_only(position: str) ->
     "cursor", ["", "x", "!!!!", "AAAAAAAAAAA", "\u00e9", "A" * 1000, "A" * 2000, "YWJjZGVmZ2hpamts"]
 )
 def test_broken_cursors(cursor: str) -> None:
-    with pytest.raises(Problem, match="invalid_cursor"):
+    with pytest.raises(Refusal, match="invalid_cursor"):
         Cursors("usr_1", "/v1/transfers", {}).decode(cursor)
 
 
@@ -133,21 +134,29 @@ def test_no_position_is_no_cursor() -> None:
 
 
 def test_the_fingerprint_leaves_out_what_is_never_kept_and_nothing_else() -> None:
-    def fingerprint(body: dict[str, object], secret: bytes = b"k") -> str:
-        return key_of("usr_1", "POST", "/v1/transfers", "key", body, secret).fingerprint
+    first = fingerprint_of({"amount": 5, "currency": "USD", "pin": "123456"}, b"k")
+    assert fingerprint_of({"currency": "USD", "amount": 5, "pin": "654321"}, b"k") == first
+    assert fingerprint_of({"currency": "USD", "amount": 5, "cvv": "111"}, b"k") == first
+    assert fingerprint_of({"currency": "USD", "amount": 6}, b"k") != first
+    assert fingerprint_of({"currency": "USD", "amount": 5}, b"other") != first
 
-    first = fingerprint({"amount": 5, "currency": "USD", "pin": "123456"})
-    assert fingerprint({"currency": "USD", "amount": 5, "pin": "654321"}) == first
-    assert fingerprint({"currency": "USD", "amount": 5, "cvv": "111"}) == first
-    assert fingerprint({"currency": "USD", "amount": 6}) != first
-    assert fingerprint({"currency": "USD", "amount": 5}, b"other") != first
+
+def test_a_key_has_one_scope_per_caller_method_and_path() -> None:
+    scopes = {
+        scope_of(caller, method, path, key)
+        for caller in ("usr_1", "usr_2")
+        for method in ("POST", "PUT")
+        for path in ("/v1/transfers", "/v1/deposits")
+        for key in ("a", "b")
+    }
+    assert len(scopes) == 16
 
 
 def test_a_key_used_for_another_body_is_refused() -> None:
-    one = key_of("usr_1", "POST", "/v1/transfers", "key", {"amount": 5}, b"k")
-    one.check(one.fingerprint)
-    with pytest.raises(Problem, match="idempotency_key_reused"):
-        one.check("0" * 64)
+    key = IdempotencyKey("scope", fingerprint_of({"amount": 5}, b"k"))
+    key.check(key.fingerprint)
+    with pytest.raises(Refusal, match="idempotency_key_reused"):
+        key.check("0" * 64)
 
 
 def test_digests_of_one_value_differ_by_purpose() -> None:

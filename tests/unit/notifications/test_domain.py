@@ -1,36 +1,37 @@
-"""Who is told what, in which words."""
+"""The notifications of each event: who gets them, and their texts."""
 
 from typing import Any
 
 import pytest
 from common import ids
-from common.events import Actor, Event, Type
+from common.contracts.events import Actor, Event, EventType
+from common.http.problems import PROBLEMS
 
-from functions.notifications.domain import notifications
-from tests.unit.notifications.fakes import ADA, GRACE, START, deleted, event, of_account, of_user
+from functions.notifications.domain import _REASONS, notifications
+from tests.unit.notifications.world import ADA, GRACE, START, account_event, deletion, transfer_event, user_event
 
 DEPOSIT: dict[str, Any] = {"kind": "deposit", "payer": None, "source_name": "Visa 4242"}
 
 
-def told(one: Event) -> list[tuple[str, str, str, str]]:
-    return [(each.user_id, each.kind, each.title, each.body) for each in notifications(one)]
+def texts(event: Event) -> list[tuple[str, str, str, str]]:
+    return [(each.user_id, each.kind, each.title, each.body) for each in notifications(event)]
 
 
-def test_a_transfer_is_told_to_both_sides() -> None:
-    assert told(event()) == [
+def test_both_sides_are_notified_of_a_transfer() -> None:
+    assert texts(transfer_event()) == [
         (ADA, "transfer_sent", "Money sent", "You sent Grace Hopper 10.50 USD."),
         (GRACE, "transfer_received", "Money received", "Ada Lovelace sent you 10.50 USD."),
     ]
 
 
-def test_a_transfer_between_ones_own_accounts_is_told_of_both_sides() -> None:
-    one, other = notifications(event(payee=ADA))
+def test_a_transfer_between_own_accounts_gives_two_notifications() -> None:
+    one, other = notifications(transfer_event(payee=ADA))
     assert (one.user_id, one.kind, other.user_id, other.kind) == (ADA, "transfer_sent", ADA, "transfer_received")
     assert one.id != other.id
 
 
-def test_a_deposit_is_told_to_its_payee() -> None:
-    assert told(event(**DEPOSIT)) == [
+def test_the_payee_is_notified_of_a_deposit() -> None:
+    assert texts(transfer_event(**DEPOSIT)) == [
         (GRACE, "deposit_completed", "Deposit completed", "Your deposit of 10.50 USD from Visa 4242 has arrived.")
     ]
 
@@ -45,85 +46,94 @@ def test_a_deposit_is_told_to_its_payee() -> None:
         ("transfer.failed", None, "failed", "could not be completed. No money was moved."),
     ],
 )
-def test_a_refusal_is_told_to_the_initiator(type: Type, code: str | None, title: str, end: str) -> None:
-    assert told(event(type=type, code=code)) == [
+def test_the_initiator_is_notified_of_a_decline_or_failure(
+    type: EventType, code: str | None, title: str, end: str
+) -> None:
+    assert texts(transfer_event(type=type, code=code)) == [
         (ADA, "transfer_declined", f"Transfer {title}", f"Your transfer of 10.50 USD to Grace Hopper {end}")
     ]
-    assert told(event(type=type, code=code, **DEPOSIT)) == [
+    assert texts(transfer_event(type=type, code=code, **DEPOSIT)) == [
         (GRACE, "transfer_declined", f"Deposit {title}", f"Your deposit of 10.50 USD from Visa 4242 {end}")
     ]
 
 
+@pytest.mark.parametrize("code", _REASONS)
+def test_the_reason_of_a_decline_is_the_title_of_its_problem(code: str) -> None:
+    assert _REASONS[code] == f"{PROBLEMS[code].title}."
+
+
 @pytest.mark.parametrize(
-    "one",
+    "event",
     [
-        event(type="transfer.created"),
-        event(kind="a later kind"),
+        transfer_event(type="transfer.created"),
+        transfer_event(kind="a later kind"),
         Event.new("user.verified", ADA, 2, START, {"user_id": ADA}),
-        of_user("user.login", new_device=False),
-        of_user("user.updated", changed=["status", "role"]),
-        deleted(),
-        of_account("account.opened"),
+        user_event("user.login", new_device=False),
+        user_event("user.updated", changed=["status", "role"]),
+        deletion(),
+        account_event("account.opened"),
     ],
 )
-def test_other_events_are_told_to_nobody(one: Event) -> None:
-    assert told(one) == []
+def test_other_events_notify_nobody(event: Event) -> None:
+    assert texts(event) == []
 
 
-NOT_YOU = "If that was not you, reset your password at once."
+NOT_YOU = "If this wasn't you, reset your password immediately."
 
 
 @pytest.mark.parametrize(
-    ("one", "kind", "title", "body"),
+    ("event", "kind", "title", "body"),
     [
         (
-            of_user("user.password_changed"),
+            user_event("user.password_changed"),
             "password_changed",
             "Password changed",
             f"Your password was changed. {NOT_YOU}",
         ),
         (
-            of_user("user.updated", changed=["email", "email_verified"]),
+            user_event("user.updated", changed=["email", "email_verified"]),
             "email_changed",
             "Email address changed",
             f"The email address of your account was changed. {NOT_YOU}",
         ),
         (
-            of_user("user.suspended", changed=["status"]),
+            user_event("user.suspended", changed=["status"]),
             "account_suspended",
             "Account suspended",
-            "Your account was suspended. You can't sign in while it is; your money stays where it is.",
+            "Your account was suspended. You can't sign in until it is restored. Your money stays in your accounts.",
         ),
         (
-            of_account("pin.failed", name="Main", tries=2),
+            account_event("pin.failed", name="Main", tries=2),
             "wrong_pin",
             "Wrong PIN",
-            f"A wrong PIN was given for Main, 2 in a row now. {NOT_YOU}",
+            f"A wrong PIN was entered for Main. Wrong attempts in a row: 2. {NOT_YOU}",
         ),
         (
-            of_account("pin.locked", name="Main", tries=5),
+            account_event("pin.locked", name="Main", tries=5),
             "pin_locked",
             "PIN locked",
-            "The PIN of Main was locked after 5 wrong tries in a row. A code that we mail you lets you set a new one.",
+            "The PIN of Main was locked after 5 wrong attempts in a row. To set a new PIN, request a code by email.",
         ),
         (
-            of_account("limit.exceeded", period="weekly", limit=50000, spent=45000, amount=10000),
+            account_event("limit.exceeded", period="weekly", limit=50000, spent=45000, amount=10000),
             "limit_exceeded",
             "Limit exceeded",
-            "100.00 USD would have exceeded your weekly limit of 500.00 USD, of which 450.00 USD is spent.",
+            "Spending 100.00 USD would have exceeded your weekly limit of 500.00 USD. You have spent 450.00 USD.",
         ),
         (
-            of_account("balance.low", available=950, threshold=1000),
+            account_event("balance.low", available=950, threshold=1000),
             "low_balance",
             "Low balance",
-            "9.50 USD is left in your account, which is less than 10.00 USD.",
+            "Your account has 9.50 USD available, which is below your alert threshold of 10.00 USD.",
         ),
     ],
 )
-def test_what_became_of_a_user_or_an_account_is_told_to_them(one: Event, kind: str, title: str, body: str) -> None:
-    assert told(one) == [(ADA, kind, title, body)]
-    (notification,) = notifications(one)
-    assert notification.resource == one.subject
+def test_users_are_notified_of_what_happened_to_them_and_their_accounts(
+    event: Event, kind: str, title: str, body: str
+) -> None:
+    assert texts(event) == [(ADA, kind, title, body)]
+    (notification,) = notifications(event)
+    assert notification.resource == event.subject
 
 
 CHROME = (
@@ -149,21 +159,23 @@ EVIL = 'call +49 30 1234, or see https://evil.example/<script>alert("x")</script
         ("x" * 31 + "/1", "::1", "an unknown device, IP"),
     ],
 )
-def test_a_new_device_is_told_in_our_words(agent: str | None, ip: str | None, shown: str) -> None:
-    one = of_user("user.login", new_device=True, actor=Actor(ADA, "ses_1", ip, agent))
-    ((_, kind, title, body),) = told(one)
+def test_a_new_device_is_described_without_copying_the_user_agent(
+    agent: str | None, ip: str | None, shown: str
+) -> None:
+    event = user_event("user.login", new_device=True, actor=Actor(ADA, "ses_1", ip, agent))
+    ((_, kind, title, body),) = texts(event)
     assert (kind, title) == ("new_login", "New sign-in")
-    assert body.startswith(f"Your account was signed in to from a new device: {shown}")
+    assert body.startswith(f"There was a sign-in to your account from a new device: {shown}")
     assert body.endswith(NOT_YOU)
     assert "evil" not in body
 
 
 def test_the_same_event_gives_the_same_ids_at_its_own_time() -> None:
-    first, again = list(notifications(event())), list(notifications(event()))
+    first, again = list(notifications(transfer_event())), list(notifications(transfer_event()))
     assert first == again
     for each in first:
         assert ids.is_id(each.id, "ntf")
         assert each.created_at == "2026-11-21T09:30:01.000Z"
-        assert (each.resource, each.event_id, each.read) == ("trf_1", event().id, False)
-    assert max(each.id for each in first) < min(each.id for each in notifications(event(2)))
-    assert not {each.id for each in first} & {each.id for each in notifications(event(type="transfer.failed"))}
+        assert (each.resource, each.event_id, each.read) == ("trf_1", transfer_event().id, False)
+    assert max(each.id for each in first) < min(each.id for each in notifications(transfer_event(2)))
+    assert not {each.id for each in first} & {each.id for each in notifications(transfer_event(type="transfer.failed"))}

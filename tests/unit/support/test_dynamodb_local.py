@@ -1,16 +1,16 @@
-"""Where AWS's engine can't be had, that is said loudly and fails nothing."""
+"""If DynamoDB Local is not available, that is printed and fails nothing."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.support import dynamodb_local
-from tests.support.dynamodb_local import NotHere, digest, find, main
+from tests.support.dynamodb_local import EngineUnavailable, digest, find, main
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder with programs in it, and a project with no engine fetched yet."""
+    """The only folder on the path. No engine has been downloaded yet."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -29,46 +29,50 @@ def java(folder: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize(("version", "reason"), [("1.8.0_1", "Java is 8"), ("11.0.2", "Java is 11")])
-def test_an_old_java_is_not_enough(programs: Path, version: str, reason: str) -> None:
+def test_an_old_java_is_rejected(programs: Path, version: str, reason: str) -> None:
     java(programs, version)
-    with pytest.raises(NotHere, match=reason):
+    with pytest.raises(EngineUnavailable, match=reason):
         find()
 
 
-def test_without_java_or_maven_or_what_maven_fetches_it_is_not_here(programs: Path) -> None:
-    with pytest.raises(NotHere, match="no Java"):
+def test_without_java_maven_or_a_download_the_engine_is_unavailable(programs: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="no Java"):
         find()
     java(programs, "17.0.1")
-    with pytest.raises(NotHere, match="no Maven"):
+    with pytest.raises(EngineUnavailable, match="no Maven"):
         find()
     program(programs, "mvn", "echo '[ERROR] offline'; exit 1")
-    with pytest.raises(NotHere, match="offline"):
+    with pytest.raises(EngineUnavailable, match="offline"):
         find()
 
 
-def test_what_is_not_the_pinned_engine_is_refused_and_not_kept(programs: Path, tmp_path: Path) -> None:
+def test_a_download_with_another_digest_is_rejected_and_deleted(programs: Path, tmp_path: Path) -> None:
     java(programs, "21")
     program(programs, "mvn", '/bin/mkdir "$4/lib"; echo other > "$4/lib/engine.jar"')
-    with pytest.raises(NotHere, match="digest"):
+    with pytest.raises(EngineUnavailable, match="digest"):
         find()
     assert list((tmp_path / ".remit" / "dynamodb-local").iterdir()) == []
 
 
-def test_a_folder_that_is_named_has_to_have_it(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_named_folder_must_contain_the_engine(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     java(programs, "17")
     monkeypatch.setenv("DYNAMODB_LOCAL", str(tmp_path))
-    with pytest.raises(NotHere, match="DYNAMODB_LOCAL"):
+    with pytest.raises(EngineUnavailable, match="DYNAMODB_LOCAL"):
         find()
     (tmp_path / "DynamoDBLocal.jar").touch()
     assert find() == tmp_path
 
 
-def test_not_run_is_loud_and_no_failure(programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tests_that_were_not_run_are_reported_and_do_not_fail(
+    programs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["tests/store"]) == 0
-    assert capsys.readouterr().out.startswith("!! NOT RUN: the stores' tests against DynamoDB Local: there is no Java")
+    assert capsys.readouterr().out.startswith("!! NOT RUN: the stores' tests against DynamoDB Local: no Java was found")
 
 
-def test_an_engine_that_does_not_start_is_not_run(
+def test_tests_are_not_run_if_the_engine_does_not_start(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     java(programs, "17")
@@ -78,7 +82,7 @@ def test_an_engine_that_does_not_start_is_not_run(
     assert "does not start: openjdk" in capsys.readouterr().out
 
 
-def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+def test_the_digest_covers_names_and_contents(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     first = digest(tmp_path)
     (tmp_path / "a").write_text("2")

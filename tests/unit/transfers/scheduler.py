@@ -1,4 +1,4 @@
-"""Runs requests at once, one step at a time, in an order that a seed decides; time passes only when all are asleep."""
+"""Runs tasks concurrently, one step at a time, in an order that follows from a seed. Time passes only if all sleep."""
 
 import random
 import threading
@@ -10,7 +10,7 @@ from tests.support.clock import FakeClock
 
 
 class Scheduler:
-    """Each task is a thread, but only the one whose turn it is runs; `step` and `sleep` pass the turn on."""
+    """Each task is a thread, but only one runs at a time. `step` and `sleep` let another task run."""
 
     def __init__(self, clock: FakeClock, seed: int) -> None:
         self._clock = clock
@@ -20,7 +20,7 @@ class Scheduler:
         self._me = threading.local()
 
     def run(self, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
-        """What each task answered, or the exception that it raised."""
+        """Return what each task returned, or the exception that it raised."""
         results: list[Any] = [None] * len(tasks)
 
         def body(number: int) -> None:
@@ -28,7 +28,7 @@ class Scheduler:
             self._await_turn(number)
             try:
                 results[number] = tasks[number]()
-            except Exception as error:  # noqa: BLE001 (the test looks at what it was)
+            except Exception as error:  # noqa: BLE001 (the test looks at it)
                 results[number] = error
             del self._wakes[number]
             self._pass_on()
@@ -45,11 +45,11 @@ class Scheduler:
         return results
 
     def step(self, *_: Any) -> None:
-        """Lets somebody else have a turn."""
+        """Let another task run."""
         self.sleep(0)
 
     def sleep(self, seconds: float) -> None:
-        """Has no turn until `seconds` have passed."""
+        """Do not run until `seconds` have passed."""
         number = getattr(self._me, "number", None)
         if number is not None:
             self._wakes[number] = self._clock() + timedelta(seconds=seconds)

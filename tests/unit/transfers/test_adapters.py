@@ -1,4 +1,4 @@
-"""What reaches out of the room: the state machines, the rail, and the handlers that are no endpoints."""
+"""The adapters (the state machines, the rail), and the handlers of tasks, queues and schedules."""
 
 import io
 import json
@@ -10,22 +10,25 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, ReadTimeoutError
 from common.config import config
-from common.tasks import SUBMIT, Submit, TaskFailed
+from common.contracts.transfers import SUBMIT, Submit
+from common.errors import TaskFailed
 
-from functions.transfers import bootstrap, rail, saga
-from functions.transfers.domain import SagaUnavailable, Transfer
+from functions.transfers import bootstrap
+from functions.transfers.adapters import rail, saga
+from functions.transfers.adapters.rail import RailAnswer, SandboxRail, answer_to
+from functions.transfers.adapters.saga import StepFunctions
+from functions.transfers.domain.lifecycle import SagaUnavailable
+from functions.transfers.domain.transfers import Transfer
 from functions.transfers.events import rail_answer, recover
-from functions.transfers.rail import RailAnswer, SandboxRail, answer_to
-from functions.transfers.saga import StepFunctions
 from functions.transfers.tasks import complete, submit
 from tests.support.rest import CONTEXT
-from tests.unit.transfers.fakes import World
+from tests.unit.transfers.world import World
 
-TOKEN = "task-token-that-nobody-may-read"
+TOKEN = "task-token-that-must-not-be-logged"
 
 
 class Client:
-    """An AWS client that answers each call with `reply`, or raises it."""
+    """An AWS client that returns `reply` from each call, or raises it."""
 
     def __init__(self, reply: Any = None) -> None:
         self.reply = reply
@@ -59,21 +62,20 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
 
 
 @pytest.fixture
-def transfer() -> Transfer:
-    world = World()
+def transfer(world: World) -> Transfer:
     world.send()
     return world.record()
 
 
-def test_a_run_answers_what_complete_answered(aws: Client, transfer: Transfer) -> None:
+def test_a_run_returns_what_complete_returned(aws: Client, transfer: Transfer) -> None:
     completed = {"outcome": "completed", "status": 201, "body": "{}", "content_type": "x", "location": "/y"}
     aws.reply = {"status": "SUCCEEDED", "output": json.dumps(completed)}
     answer = StepFunctions().run(transfer)
     assert (answer.status, answer.body, answer.location) == (201, "{}", "/y")
     ((operation, request),) = aws.calls
     assert operation == "start_sync_execution"
-    assert request["stateMachineArn"] == config().state_machines + "transfer"
-    assert json.loads(request["input"]) == {"transfer": transfer.item()}
+    assert request["stateMachineArn"] == config().state_machine("transfer")
+    assert json.loads(request["input"]) == {"transfer": transfer.record()}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_a_run_without_an_outcome_is_unavailable(aws: Client, transfer: Transfer
         StepFunctions().run(transfer)
 
 
-def test_the_largest_input_is_one_that_a_saga_takes(aws: Client, transfer: Transfer) -> None:
+def test_the_largest_input_fits_a_saga(aws: Client, transfer: Transfer) -> None:
     text = chr(0x1F4B6)
     largest = replace(
         transfer,
@@ -111,10 +113,10 @@ def test_a_start_is_named_for_transfer_and_attempt(aws: Client, transfer: Transf
     StepFunctions().start(transfer, 3)
     ((operation, request),) = aws.calls
     assert (operation, request["name"]) == ("start_execution", f"{transfer.id}-3")
-    assert request["stateMachineArn"] == config().state_machines + "transfer"
+    assert request["stateMachineArn"] == config().state_machine("transfer")
 
 
-def test_starting_what_was_started_is_fine_and_else_unavailable(aws: Client, transfer: Transfer) -> None:
+def test_a_start_succeeds_if_it_was_started_before_and_else_is_unavailable(aws: Client, transfer: Transfer) -> None:
     aws.reply = refused("ExecutionAlreadyExists")
     StepFunctions().start(transfer, 0)
     for fault in (refused("ThrottlingException"), ReadTimeoutError(endpoint_url="https://states.example")):
@@ -123,7 +125,7 @@ def test_starting_what_was_started_is_fine_and_else_unavailable(aws: Client, tra
             StepFunctions().start(transfer, 0)
 
 
-def test_a_run_is_never_tried_twice_and_given_up_in_time(aws: Client, transfer: Transfer) -> None:
+def test_a_run_is_never_retried_and_times_out_early_enough(aws: Client, transfer: Transfer) -> None:
     aws.reply = {"status": "TIMED_OUT"}
     with pytest.raises(SagaUnavailable):
         StepFunctions().run(transfer)
@@ -132,23 +134,24 @@ def test_a_run_is_never_tried_twice_and_given_up_in_time(aws: Client, transfer: 
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
-def test_an_answer_that_nobody_waits_for_is_dropped_but_not_in_silence(
+def test_an_answer_for_a_finished_execution_is_ignored_and_logged(
     aws: Client, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     lines = io.StringIO()
-    listening = Logger(service=f"late-{code}", level="DEBUG", stream=lines)
-    monkeypatch.setattr(rail_answer, "logger", lambda: listening)
+    log = Logger(service=f"late-{code}", level="DEBUG", stream=lines)
+    monkeypatch.setattr(rail_answer, "logger", lambda: log)
     aws.reply = refused(code)
     assert rail_answer.handler(messages("confirmed"), CONTEXT) == {"batchItemFailures": []}
-    (told,) = map(json.loads, lines.getvalue().splitlines())
-    assert (told["level"], told["transfer_id"], told["outcome"]) == ("WARNING", "trf_1", "confirmed")
+    (line,) = map(json.loads, lines.getvalue().splitlines())
+    assert (line["level"], line["transfer_id"], line["outcome"]) == ("WARNING", "trf_1", "confirmed")
+    assert line["message"] == "rail callback ignored: execution already finished"
     assert TOKEN not in lines.getvalue()
 
 
-def test_another_fault_brings_the_message_again_and_logs_no_token(aws: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_fault_fails_the_message_and_logs_no_token(aws: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = io.StringIO()
-    listening = Logger(service="listening", level="DEBUG", stream=lines)
-    monkeypatch.setattr("common.events.logger", lambda: listening)
+    log = Logger(service="listening", level="DEBUG", stream=lines)
+    monkeypatch.setattr("common.events.logger", lambda: log)
     aws.reply = refused("ThrottlingException")
     reply = rail_answer.handler(messages("confirmed"), CONTEXT)
     assert reply == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
@@ -156,7 +159,7 @@ def test_another_fault_brings_the_message_again_and_logs_no_token(aws: Client, m
     assert TOKEN not in lines.getvalue()
 
 
-def test_the_rails_answer_is_handed_to_the_saga(aws: Client) -> None:
+def test_a_rail_answer_resumes_the_saga(aws: Client) -> None:
     rail_answer.handler(messages("declined", "card_declined"), CONTEXT)
     ((operation, request),) = aws.calls
     assert (operation, request["taskToken"]) == ("send_task_success", TOKEN)
@@ -191,7 +194,7 @@ def test_the_sandbox_rail(aws: Client, instrument: Any, last4: str, answer: Rail
     first, again = aws.calls
     assert first == again
     assert first[1]["QueueUrl"] == config().rail_queue
-    assert first[1]["DelaySeconds"] == answer.seconds
+    assert first[1]["DelaySeconds"] == answer.delay_seconds
     message = json.loads(first[1]["MessageBody"])
     assert (message["outcome"], message["code"], message["task_token"]) == (answer.outcome, answer.code, TOKEN)
 
@@ -211,25 +214,27 @@ def test_a_submission_that_does_not_reach_the_rail_is_a_fault(aws: Client) -> No
     assert SUBMIT.name == "transfers-submit"
 
 
-def test_complete_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
+def test_complete_serves_a_task(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deposit()
-    monkeypatch.setattr(complete, "service", lambda: world.service)
-    request = {"transfer": world.record().item(), "outcome": "posted", "code": "", "at": "2026-11-21T09:30:01.000Z"}
+    monkeypatch.setattr(complete, "completion", lambda: world.completion)
+    request = {"transfer": world.record().record(), "outcome": "posted", "code": "", "at": "2026-11-21T09:30:01.000Z"}
     answer = complete.handler(request, CONTEXT)
     assert (answer["outcome"], answer["status"]) == ("completed", 202)
     assert world.record().posted_at == "2026-11-21T09:30:01.000Z"
 
 
-def test_recovery_is_a_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
+def test_recovery_serves_a_schedule(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deposit()
     world.sagas.started.clear()
     world.clock.advance(minutes=3)
-    monkeypatch.setattr(recover, "service", lambda: world.service)
+    monkeypatch.setattr(recover, "recovery", lambda: world.recovery)
     recover.handler({}, CONTEXT)
     assert world.sagas.started == [(world.record().id, 1)]
 
 
-def test_wiring_is_built_once() -> None:
-    assert bootstrap.service() is bootstrap.service()
+@pytest.mark.parametrize(
+    "name", ["transfers", "deposits", "completion", "history", "recovery", "users", "sagas", "rail"]
+)
+def test_wiring_is_built_once(name: str) -> None:
+    built = getattr(bootstrap, name)
+    assert built() is built()

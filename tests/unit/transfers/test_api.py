@@ -1,17 +1,18 @@
-"""The room over HTTP: shapes, checks and headers; the use cases run in memory."""
+"""The API of transfers: shapes, checks and headers, with the use cases in memory."""
 
 import re
 from typing import Any
 
 import pytest
-from common.events import Actor
-from common.http import app
-from common.idempotency import key_of
-from common.tasks import AuthorizeTransfer, TaskFailed
+from common.contracts.accounts import ApproveTransfer
+from common.contracts.events import Actor
+from common.errors import TaskFailed
+from common.http import checks
+from common.idempotency import fingerprint_of
 
 from functions.transfers.api import deposits, transfer, transfers
 from tests.support.rest import Answer, event, principal, send
-from tests.unit.transfers.fakes import (
+from tests.unit.transfers.world import (
     ANN,
     ANN_ACCOUNT,
     ANN_SAVINGS,
@@ -31,9 +32,11 @@ DEPOSIT = {"account_id": ANN_ACCOUNT, "amount": 100, "currency": "USD", "source"
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
-    for module in (transfers, transfer, deposits):
-        monkeypatch.setattr(module, "service", lambda: made.service)
-    monkeypatch.setattr(app, "fingerprint_key", lambda: b"secret")
+    monkeypatch.setattr(transfers, "transfers", lambda: made.transfers)
+    monkeypatch.setattr(deposits, "deposits", lambda: made.deposits)
+    for module in (transfers, transfer):
+        monkeypatch.setattr(module, "history", lambda: made.history)
+    monkeypatch.setattr(checks, "fingerprint_key", lambda: b"secret")
     return made
 
 
@@ -55,7 +58,7 @@ def one(transfer_id: str, caller: str = ANN, role: str = "customer") -> Answer:
     return send(transfer.handler, event("GET", "/transfers/{transfer_id}", caller=principal(caller, role), path=path))
 
 
-def test_a_transfer_is_made_and_replayed_to_the_byte(world: World) -> None:
+def test_a_transfer_is_made_and_replayed_byte_for_byte(world: World) -> None:
     body = BODY | {"description": "lunch", "metadata": {"k": "v"}, "source_account_id": ANN_ACCOUNT, "pin": "123456"}
     first = post(body)
     assert first.status == 201
@@ -69,7 +72,7 @@ def test_a_transfer_is_made_and_replayed_to_the_byte(world: World) -> None:
     assert one(first.json["id"]).json == first.json
 
 
-def test_a_decline_is_a_problem_that_is_replayed(world: World) -> None:
+def test_a_decline_is_a_problem_document_and_is_replayed(world: World) -> None:
     world.ledger.decline = "insufficient_funds"
     first = post(BODY)
     assert (first.status, first.code) == (422, "insufficient_funds")
@@ -83,14 +86,14 @@ def test_a_decline_is_a_problem_that_is_replayed(world: World) -> None:
     assert again.headers["idempotent-replayed"] == ["true"]
 
 
-def test_while_the_outcome_is_unknown_it_is_202(world: World) -> None:
+def test_an_unknown_outcome_is_a_202(world: World) -> None:
     world.sagas.faults = ["before post"]
     first = post(BODY)
     assert (first.status, first.json["status"]) == (202, "pending")
     assert first.headers["location"] == [f"/v1/transfers/{first.json['id']}"]
 
 
-def test_a_second_caller_is_told_to_come_back(world: World) -> None:
+def test_a_second_caller_is_asked_to_retry(world: World) -> None:
     seen: list[Answer] = []
     world.sagas.between = lambda: seen.append(post(BODY))
     post(BODY)
@@ -105,7 +108,7 @@ def test_a_key_used_for_another_body_is_refused(world: World) -> None:
     assert len(world.records()) == 1
 
 
-def test_what_authorization_refuses_is_its_problem(world: World) -> None:
+def test_a_refused_approval_is_its_problem(world: World) -> None:
     refusals = ("payee_not_found", "same_account", "currency_mismatch", "pin_required", "invalid_pin", "pin_locked")
     for code, status in (("not_found", 404), *((code, 422) for code in refusals)):
         world.accounts.refusal = code
@@ -116,12 +119,13 @@ def test_what_authorization_refuses_is_its_problem(world: World) -> None:
     assert world.table.items() == []
 
 
-def test_whose_doing_a_wrong_pin_is(world: World) -> None:
+def test_the_approval_knows_the_actor_of_a_wrong_pin(world: World) -> None:
     post(BODY | {"pin": "739154"})
-    (asked,) = world.accounts.asked
-    assert isinstance(asked, AuthorizeTransfer)
-    assert asked.actor == Actor(ANN, asked.actor.session_id, asked.actor.ip, asked.actor.user_agent)
-    assert asked.actor.ip and asked.actor.session_id
+    (approval,) = world.accounts.requests
+    assert isinstance(approval, ApproveTransfer)
+    actor = approval.actor
+    assert actor == Actor(ANN, actor.session_id, actor.ip, actor.user_agent)
+    assert actor.ip and actor.session_id
 
 
 def test_the_pin_is_in_no_log_and_no_fingerprint(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +137,7 @@ def test_the_pin_is_in_no_log_and_no_fingerprint(world: World, capsys: pytest.Ca
     assert "/transfers" in logged.out + logged.err
     assert not {"739154", "861207"} & set(re.findall(r"[0-9]{6}", logged.out + logged.err))
     (bound,) = [item for item in world.table.items() if item["sk"] == "K"]
-    assert bound["fingerprint"] == key_of(ANN, "POST", "/v1/transfers", "key-1", BODY, b"secret").fingerprint
+    assert bound["fingerprint"] == fingerprint_of(BODY, b"secret")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_a_bad_body_is_refused_and_changes_nothing(world: World, body: dict[str,
     assert (refused.status, refused.code) == (400, "validation_failed")
     assert [error["pointer"] for error in refused.json["errors"]] == [pointer]
     assert world.table.items() == []
-    assert world.accounts.asked == []
+    assert world.accounts.requests == []
 
 
 @pytest.mark.parametrize(("to", "body"), [("/transfers", BODY), ("/deposits", DEPOSIT)])
@@ -186,7 +190,7 @@ def test_moving_money_needs_a_verified_email_and_a_key(world: World, to: str, bo
     assert world.table.items() == []
 
 
-def test_a_wrong_method_says_which_are_right(world: World) -> None:
+def test_a_wrong_method_lists_the_allowed_ones(world: World) -> None:
     for handler, resource, allowed in (
         (transfers.handler, "/transfers", "GET, POST"),
         (deposits.handler, "/deposits", "POST"),
@@ -197,7 +201,7 @@ def test_a_wrong_method_says_which_are_right(world: World) -> None:
         assert (refused.status, refused.headers["allow"]) == (405, [allowed])
 
 
-def test_one_is_for_its_parties_and_admins(world: World) -> None:
+def test_one_transfer_is_for_its_parties_and_admins(world: World) -> None:
     made = post(BODY).json
     assert one(made["id"], BOB).status == 200
     assert one(made["id"], EVE, "admin").json["source"]["id"] == ANN_ACCOUNT
@@ -310,17 +314,17 @@ def test_filters_reach_the_list(world: World) -> None:
         ("sort", "asc"),
     ],
 )
-def test_a_filter_that_means_nothing_is_refused_not_dropped(world: World, name: str, value: str) -> None:
+def test_an_invalid_filter_is_refused_and_not_ignored(world: World, name: str, value: str) -> None:
     refused = listed(**{name: value})
     assert (refused.status, refused.code) == (400, "validation_failed")
     assert refused.json["errors"][0]["pointer"] == f"/query/{name}"
 
 
-def test_a_fault_in_another_room_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_another_context_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(request: Any) -> Any:
-        raise TaskFailed("accounts-authorize-transfer")
+        raise TaskFailed("accounts-approve-transfer")
 
-    monkeypatch.setattr(world.service, "_authorize_transfer", down)
+    monkeypatch.setattr(world.transfers, "_approve", down)
     refused = post(BODY)
     assert (refused.status, refused.code) == (503, "unavailable")
     assert world.table.items() == []

@@ -1,17 +1,19 @@
-"""POST /transfers as a story: outcomes, replays, crashes, and many at once."""
+"""Sending money: outcomes, replays, crashes, and concurrent requests."""
 
 import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from common.errors import Problem
-from common.idempotency import Answer
-from common.tasks import Complete, Destination
+from common.contracts.accounts import Destination
+from common.errors import Refusal
+from common.http.problems import PROBLEMS
+from common.idempotency import Answer, KeyedAnswer
 
-from functions.transfers.domain import First
+from functions.transfers.models.resources import respond
 from tests.support.memory_table import Call
-from tests.unit.transfers.fakes import (
+from tests.unit.transfers.scheduler import Scheduler
+from tests.unit.transfers.world import (
     ANN,
     ANN_ACCOUNT,
     ANN_SAVINGS,
@@ -24,15 +26,9 @@ from tests.unit.transfers.fakes import (
     World,
     body_of,
 )
-from tests.unit.transfers.scheduler import Scheduler
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def test_answers_with_the_outcome_and_tells_it(world: World) -> None:
+def test_send_returns_the_outcome_and_publishes_it(world: World) -> None:
     first = world.send(amount=1050, description="rent", metadata={"flat": "7"})
     body = body_of(first.answer)
     assert not first.replayed
@@ -81,7 +77,7 @@ def test_answers_with_the_outcome_and_tells_it(world: World) -> None:
     }
 
 
-def test_a_decline_is_recorded_and_replayed_to_the_byte(world: World) -> None:
+def test_a_decline_is_recorded_and_replayed_byte_for_byte(world: World) -> None:
     world.ledger.decline = "insufficient_funds"
     first = world.send(trace_id="the first request")
     problem = body_of(first.answer)
@@ -95,13 +91,13 @@ def test_a_decline_is_recorded_and_replayed_to_the_byte(world: World) -> None:
     assert [event["type"] for event in world.events()] == ["transfer.created", "transfer.declined"]
     assert world.events()[1]["data"]["code"] == "insufficient_funds"
     world.ledger.decline = ""
-    assert world.send(trace_id="the second") == First(first.answer, replayed=True)
+    assert world.send(trace_id="the second") == KeyedAnswer(first.answer, replayed=True)
     assert world.ledger.posted == []
 
 
 def test_a_refusal_records_nothing_and_leaves_the_key_free(world: World) -> None:
     world.accounts.refusal = "payee_not_found"
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Refusal) as refused:
         world.send()
     assert refused.value.code == "payee_not_found"
     assert world.table.items() == []
@@ -110,7 +106,7 @@ def test_a_refusal_records_nothing_and_leaves_the_key_free(world: World) -> None
 
 
 @pytest.mark.parametrize("decline", ["limit_exceeded", "account_frozen"])
-def test_what_the_account_s_rules_decline_is_recorded_with_its_code(world: World, decline: str) -> None:
+def test_a_decline_by_an_accounts_rule_is_recorded_with_its_code(world: World, decline: str) -> None:
     world.ledger.decline = decline
     first = world.send()
     problem = body_of(first.answer)
@@ -118,51 +114,51 @@ def test_what_the_account_s_rules_decline_is_recorded_with_its_code(world: World
     assert (world.record().status, world.record().decline_code) == ("declined", decline)
     assert world.events()[1]["data"]["code"] == decline
     world.ledger.decline = ""
-    assert world.send() == First(first.answer, replayed=True)
+    assert world.send() == KeyedAnswer(first.answer, replayed=True)
 
 
 @pytest.mark.parametrize("refusal", ["pin_required", "invalid_pin", "pin_locked"])
-def test_what_the_pin_refuses_is_not_recorded(world: World, refusal: str) -> None:
+def test_a_refusal_because_of_the_pin_is_not_recorded(world: World, refusal: str) -> None:
     world.accounts.refusal = refusal
     for pin in (None, "123456"):
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(Refusal) as refused:
             world.send(pin=pin)
-        assert (refused.value.code, refused.value.kind.status) == (refusal, 422)
+        assert (refused.value.code, PROBLEMS[refused.value.code].status) == (refusal, 422)
         assert refused.value.transfer_id is None
     assert world.table.changes == []
     world.accounts.refusal = ""
-    assert world.send(pin="654321", amount=7).answer.status == 201, "the key stayed free"
+    assert world.send(pin="654321", amount=7).answer.status == 201, "the key is still free"
 
 
 @pytest.mark.parametrize(
     "refusal",
     ["not_found", "payee_not_found", "pin_required", "invalid_pin", "pin_locked", "currency_mismatch"],
 )
-def test_a_replay_wins_over_what_would_be_refused_now(world: World, refusal: str) -> None:
+def test_a_replay_takes_precedence_over_a_refusal(world: World, refusal: str) -> None:
     first = world.send()
     world.accounts.refusal = refusal
-    assert world.send() == First(first.answer, replayed=True)
+    assert world.send() == KeyedAnswer(first.answer, replayed=True)
 
 
-def test_a_replay_does_not_cost_a_try_of_the_pin(world: World) -> None:
+def test_a_replay_does_not_use_up_a_pin_attempt(world: World) -> None:
     first = world.send(pin="123456")
-    asked = len(world.accounts.asked)
-    assert world.send(pin="999999") == First(first.answer, replayed=True)
-    assert len(world.accounts.asked) == asked
-    world.accounts.refusal = "pin_required"  # what asking without one answers, and counts as no try
-    assert world.send(pin=None) == First(first.answer, replayed=True)
+    requests = len(world.accounts.requests)
+    assert world.send(pin="999999") == KeyedAnswer(first.answer, replayed=True)
+    assert len(world.accounts.requests) == requests
+    world.accounts.refusal = "pin_required"  # the refusal of a request without a PIN, which uses up no attempt
+    assert world.send(pin=None) == KeyedAnswer(first.answer, replayed=True)
 
 
-def test_a_pin_is_passed_on_and_kept_nowhere(world: World) -> None:
+def test_a_pin_is_passed_on_and_stored_nowhere(world: World) -> None:
     world.send(pin="739154")
-    assert world.accounts.asked[0].pin == "739154"  # type: ignore[union-attr]
+    assert world.accounts.requests[0].pin == "739154"  # type: ignore[union-attr]
     assert "739154" not in repr(world.table.changes)
     assert "739154" not in json.dumps(world.record().saga_input())
     assert "739154" not in json.dumps(world.events())
 
 
 @pytest.mark.parametrize("refusal", ["", "not_found"])
-def test_a_key_that_was_used_for_something_else_is_refused(world: World, refusal: str) -> None:
+def test_a_key_with_another_body_is_refused(world: World, refusal: str) -> None:
     world.send(amount=100)
     world.accounts.refusal = refusal
     others: list[dict[str, Any]] = [
@@ -171,7 +167,7 @@ def test_a_key_that_was_used_for_something_else_is_refused(world: World, refusal
         {"destination": Destination(email=BOB_EMAIL)},
     ]
     for other in others:
-        with pytest.raises(Problem) as reused:
+        with pytest.raises(Refusal) as reused:
             world.send(**other)
         assert reused.value.code == "idempotency_key_reused"
     assert len(world.records()) == 1
@@ -192,24 +188,24 @@ def test_a_key_of_a_transfer_is_not_one_of_a_deposit(world: World) -> None:
     assert len(world.records()) == 2
 
 
-def test_202_stays_the_first_answer_after_the_transfer_has_completed(world: World) -> None:
+def test_a_202_stays_the_first_answer_after_the_transfer_completed(world: World) -> None:
     world.sagas.faults = ["before post"]
     first = world.send()
     assert first.answer.status == 202
     assert body_of(first.answer)["status"] == "pending"
     assert first.answer.location == f"/v1/transfers/{world.record().id}"
     world.clock.advance(seconds=31)
-    world.service.recover()
+    world.recovery.run()
     world.sagas.finish()
     assert world.record().status == "completed"
-    assert world.send() == First(first.answer, replayed=True)
+    assert world.send() == KeyedAnswer(first.answer, replayed=True)
 
 
-def test_what_completed_while_the_endpoint_gave_up_is_what_it_answers(world: World) -> None:
+def test_a_transfer_that_completed_while_the_endpoint_gave_up_is_a_201(world: World) -> None:
     world.sagas.faults = ["after complete"]
     first = world.send()
     assert first.answer.status == 201
-    assert world.send() == First(first.answer, replayed=True)
+    assert world.send() == KeyedAnswer(first.answer, replayed=True)
 
 
 def test_the_endpoint_gives_up_before_the_posting_is_closed(world: World) -> None:
@@ -217,10 +213,10 @@ def test_the_endpoint_gives_up_before_the_posting_is_closed(world: World) -> Non
     first = world.send()
     assert first.answer.status == 202
     world.clock.advance(minutes=5)
-    world.service.recover()
+    world.recovery.run()
     world.sagas.finish()
     assert world.ledger.posted == [world.record().id]
-    assert world.send() == First(first.answer, replayed=True)
+    assert world.send() == KeyedAnswer(first.answer, replayed=True)
 
 
 def lost_once(moment: str, operation: str) -> Any:
@@ -251,7 +247,7 @@ def test_a_crash_at_any_write_is_finished_by_retry_and_recovery(
         world.send()
     assert len(world.records()) == survives
     world.clock.advance(seconds=31)
-    world.service.recover()
+    world.recovery.run()
     world.sagas.finish()
     answers = {world.send().answer for _ in range(3)}
     assert len(answers) == 1
@@ -261,23 +257,23 @@ def test_a_crash_at_any_write_is_finished_by_retry_and_recovery(
 
 
 @pytest.mark.parametrize("fault", ["crash", "crash at the end"])
-def test_an_endpoint_that_dies_with_its_saga_leaves_no_second_transfer(world: World, fault: str) -> None:
+def test_an_endpoint_that_crashes_with_its_saga_leaves_no_second_transfer(world: World, fault: str) -> None:
     world.sagas.faults = [fault]
     with pytest.raises(Crash):
         world.send()
     if fault == "crash":
-        with pytest.raises(Problem) as waiting:
+        with pytest.raises(Refusal) as waiting:
             world.send()
         assert (waiting.value.code, waiting.value.retry_after) == ("idempotency_in_progress", 1)
         world.clock.advance(minutes=1)
-        world.service.recover()
+        world.recovery.run()
         world.sagas.finish()
     again = world.send()
     assert (again.replayed, again.answer.status) == (True, 201)
     assert len(world.ledger.posted) == 1
 
 
-def test_a_lost_reply_of_create_that_the_sdk_repeats_is_no_replay(world: World) -> None:
+def test_a_create_that_the_sdk_repeats_is_not_a_replay(world: World) -> None:
     transact = world.table.transact
 
     def twice(writes: Any) -> None:
@@ -293,7 +289,7 @@ def test_the_second_caller_waits_three_seconds_and_no_longer(world: World) -> No
     begun = world.clock()
 
     def impatient() -> None:
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(Refusal) as refused:
             world.send()
         assert refused.value.code == "idempotency_in_progress"
         assert refused.value.retry_after == 1
@@ -304,16 +300,13 @@ def test_the_second_caller_waits_three_seconds_and_no_longer(world: World) -> No
 
 
 def test_the_second_caller_gets_the_first_answer_as_soon_as_it_is_there(world: World) -> None:
-    world.sagas.faults = ["crash"]
-    with pytest.raises(Crash):
-        world.send()
-    pending = world.record()
+    pending = world.interrupted()
     begun = world.clock()
 
     def sleep(seconds: float) -> None:
         world.clock.advance(seconds=seconds)
         if world.clock() - begun >= timedelta(seconds=1):
-            world.service.complete(Complete(pending.item(), "posted", at="2026-11-21"))
+            world.complete(pending)
 
     world.sleep = sleep
     second = world.send()
@@ -322,7 +315,7 @@ def test_the_second_caller_gets_the_first_answer_as_soon_as_it_is_there(world: W
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_fifty_at_once_move_the_money_once_and_hear_the_same(world: World, seed: int) -> None:
+def test_fifty_at_once_move_the_money_once_and_get_the_same_answer(world: World, seed: int) -> None:
     scheduler = Scheduler(world.clock, seed)
     world.table.hook = scheduler.step
     world.sagas.between = lambda: scheduler.sleep(1)
@@ -336,17 +329,17 @@ def test_fifty_at_once_move_the_money_once_and_hear_the_same(world: World, seed:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_fifty_at_once_behind_a_slow_saga_are_told_to_come_back(world: World, seed: int) -> None:
+def test_fifty_at_once_behind_a_slow_saga_are_asked_to_retry(world: World, seed: int) -> None:
     scheduler = Scheduler(world.clock, seed)
     world.table.hook = scheduler.step
     world.sagas.between = lambda: scheduler.sleep(10)
     world.sleep = scheduler.sleep
     results = scheduler.run([world.send] * 50)
-    (first,) = [result for result in results if isinstance(result, First)]
-    refused = [result for result in results if isinstance(result, Problem)]
+    (first,) = [result for result in results if isinstance(result, KeyedAnswer)]
+    refused = [result for result in results if isinstance(result, Refusal)]
     assert first.answer.status == 201
     assert [problem.code for problem in refused] == ["idempotency_in_progress"] * 49
-    assert world.send() == First(first.answer, replayed=True)
+    assert world.send() == KeyedAnswer(first.answer, replayed=True)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -355,8 +348,8 @@ def test_two_bodies_under_one_key_at_once(world: World, seed: int) -> None:
     world.table.hook = scheduler.step
     world.sleep = scheduler.sleep
     results = scheduler.run([lambda: world.send(amount=1), lambda: world.send(amount=2)] * 10)
-    answers = {result.answer for result in results if isinstance(result, First)}
-    refused = [result for result in results if isinstance(result, Problem)]
+    answers = {result.answer for result in results if isinstance(result, KeyedAnswer)}
+    refused = [result for result in results if isinstance(result, Refusal)]
     assert len(answers) == 1
     assert [problem.code for problem in refused] == ["idempotency_key_reused"] * 10
     assert len(world.ledger.posted) == 1
@@ -364,19 +357,16 @@ def test_two_bodies_under_one_key_at_once(world: World, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_an_endpoint_that_gives_up_and_a_saga_that_ends_agree_on_one_answer(world: World, seed: int) -> None:
-    world.sagas.faults = ["crash"]
-    with pytest.raises(Crash):
-        world.send()
-    pending = world.record()
+    pending = world.interrupted()
     scheduler = Scheduler(world.clock, seed)
     world.table.hook = scheduler.step
     gives_up = world.store.keep_answer
-    kept, completed = scheduler.run(
+    stored, completed = scheduler.run(
         [
-            lambda: gives_up(pending.id, pending.answer()),
-            lambda: world.service.complete(Complete(pending.item(), "posted", at="2026-11-21")),
+            lambda: gives_up(pending.id, respond(pending)),
+            lambda: world.complete(pending),
         ]
     )
-    assert kept == Answer(completed.status, completed.body, completed.content_type, completed.location)
-    assert world.send() == First(kept, replayed=True)
+    assert stored == Answer(completed.status, completed.body, completed.content_type, completed.location)
+    assert world.send() == KeyedAnswer(stored, replayed=True)
     assert world.record().status == "completed"

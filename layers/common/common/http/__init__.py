@@ -1,5 +1,1 @@
-"""The one surface of every endpoint: problem+json, the order of checks, one log line, one metric, the principal."""
-
-from common.http.app import Api, Principal, Reply, Request
-
-__all__ = ["Api", "Principal", "Reply", "Request"]
+"""HTTP: the only code that knows status codes. Endpoints import `common.http.app`."""

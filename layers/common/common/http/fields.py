@@ -1,4 +1,4 @@
-"""The shapes of fields that requests share. Bodies are strict: no coercion, no unknown field."""
+"""The fields that requests share. Bodies are strict: nothing is coerced, unknown fields are refused."""
 
 import re
 from typing import Annotated, Any
@@ -8,11 +8,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from common import clock, ids
 from common.money import MAX_AMOUNT, is_currency
 
-# RFC 5321's dot-atom in ASCII, with a dot required in the domain: what mail servers take.
+# RFC 5321's dot-atom in ASCII, with a dot required in the domain: what mail servers accept.
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
-# Control characters, line separators, and what turns round how the rest of a line reads (CVE-2021-42574).
+# Control characters, line separators, and bidirectional overrides (CVE-2021-42574).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -27,7 +27,7 @@ class Body(BaseModel):
 
 
 class NoFields(Body):
-    """The body of a request that takes none."""
+    """The body of a request that has no fields."""
 
 
 class Query(BaseModel):
@@ -47,7 +47,7 @@ Cursor = str
 
 
 class ListQuery(Query):
-    """What every list takes."""
+    """The query of a list."""
 
     limit: Limit = 25
     cursor: Cursor | None = None
@@ -68,7 +68,7 @@ def _currency(code: str) -> str:
 def _email(text: str) -> str:
     address = text.strip().lower()
     local, _, domain = address.partition("@")
-    # Before lower(): it folds a few letters of other scripts into ASCII.
+    # Checked before lower(), which turns a few letters of other scripts into ASCII.
     if not text.strip().isascii() or not _EMAIL.fullmatch(address) or len(local) > 64 or len(domain) > 189:
         raise ValueError("must be an email address")
     return address
@@ -123,5 +123,5 @@ Metadata = Annotated[dict[_MetadataKey, _MetadataValue], Field(max_length=50)]
 
 
 def pointer(location: tuple[Any, ...]) -> str:
-    """A JSON Pointer (RFC 6901) to where pydantic found a fault."""
+    """Return the JSON Pointer (RFC 6901) of a location in pydantic's errors."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)

@@ -1,38 +1,15 @@
-"""Folding over the in-memory table and over moto alike: what the items are, and when a page is refused."""
+"""The items of folding, and when a batch is refused."""
 
-from collections.abc import Iterator
-
-import boto3
 import pytest
+from common.contracts.accounts import Post
 from common.dynamo import Table
-from common.tasks import Post
-from moto import mock_aws
 
-from functions.accounts.domain.pages import FoldHead, Page, PageLine, expand, plan_page
+from functions.accounts.domain.folding import FoldedBatch, FoldHead, PendingCredit, plan_batch
 from functions.accounts.store.folding import FoldingStore
-from tests.support.memory_table import MemoryTable
-from tests.support.tables import create_table
-from tests.unit.accounts.ledger.bench import ALICE, BOB, RAIL, SHARDS, Bench, trf
-from tests.unit.accounts.ledger.books import Books
+from tests.unit.accounts.ledger.snapshot import Snapshot
+from tests.unit.accounts.ledger.world import ALICE, BOB, RAIL, SHARDS, World, trf
 
 NOW = "2026-11-21T09:30:00.000Z"
-
-
-@pytest.fixture(params=["memory", "moto"])
-def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    if request.param == "memory":
-        yield MemoryTable()
-        return
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        yield Table(client, create_table(client, "accounts"))
-
-
-@pytest.fixture
-def bench(table: Table) -> Iterator[Bench]:
-    bench = Bench(table)
-    yield bench
-    Books.of(table.scan()).check()
 
 
 @pytest.fixture
@@ -40,36 +17,42 @@ def store(table: Table) -> FoldingStore:
     return FoldingStore(table)
 
 
-def test_pages_of_a_system_account(bench: Bench, store: FoldingStore, table: Table) -> None:
+def test_batches_of_a_system_account(world: World, store: FoldingStore, table: Table) -> None:
     new = store.head(RAIL)
     assert new == FoldHead(RAIL, "USD")
     for number in range(1, 31):
-        bench.fund(ALICE, 10, number)
-    bench.folding.fold(RAIL, SHARDS)
+        world.fund(ALICE, 10, number)
+    world.folding.fold(RAIL, SHARDS)
     once_folded = FoldHead(RAIL, "USD", -300, version=30, line_at=NOW, fold=1, clean=1)
     assert store.head(RAIL) == once_folded
-    first = store.page(once_folded)
-    bench.clock.advance(seconds=1)
-    bench.fund(ALICE, 10, 31)
-    bench.folding.fold(RAIL, SHARDS)
-    assert Books.of(table.scan()).inbox == []
+    first = store.last_batch(once_folded)
+    world.clock.advance(seconds=1)
+    world.fund(ALICE, 10, 31)
+    world.folding.fold(RAIL, SHARDS)
+    assert Snapshot.of(table.scan()).pending == []
     twice_folded = store.head(RAIL)
-    page = store.page(twice_folded)
-    assert (page.page, page.opening_version, page.opening_posted, page.version, page.posted) == (2, 30, -300, 31, -310)
-    assert page.at == "2026-11-21T09:30:01.000Z"
-    assert store.add_page(new, page) == twice_folded
-    assert store.add_page(once_folded, page) == twice_folded
-    for cleared in (page, first):
+    batch = store.last_batch(twice_folded)
+    assert (batch.number, batch.opening_version, batch.opening_posted, batch.version, batch.posted) == (
+        2,
+        30,
+        -300,
+        31,
+        -310,
+    )
+    assert batch.at == "2026-11-21T09:30:01.000Z"
+    assert store.add_batch(new, batch) == twice_folded
+    assert store.add_batch(once_folded, batch) == twice_folded
+    for cleared in (batch, first):
         store.clear(cleared)
-    assert store.head(RAIL) == FoldHead(RAIL, "USD", -310, version=31, line_at=page.at, fold=2, clean=2)
+    assert store.head(RAIL) == FoldHead(RAIL, "USD", -310, version=31, line_at=batch.at, fold=2, clean=2)
 
 
-def test_a_page_lies_between_the_lines_of_a_hot_account(bench: Bench, store: FoldingStore, table: Table) -> None:
-    bench.fund(ALICE, 500)
-    bench.set_credit(ALICE, 50)
-    bench.set_hot(ALICE, True)
-    bench.fund(ALICE, 70, 1)
-    (entry,) = (item for item in Books.of(table.scan()).inbox if item["account_id"] == ALICE)
+def test_a_batch_is_between_the_lines_of_a_hot_account(world: World, store: FoldingStore, table: Table) -> None:
+    world.fund(ALICE, 500)
+    world.set_credit(ALICE, 50)
+    world.set_hot(ALICE, True)
+    world.fund(ALICE, 70, 1)
+    (entry,) = (item for item in Snapshot.of(table.scan()).pending if item["account_id"] == ALICE)
     assert entry == {
         "pk": f"I#{ALICE}#{entry['shard']:02}",
         "sk": f"{trf(1)}#post",
@@ -82,14 +65,14 @@ def test_a_page_lies_between_the_lines_of_a_hot_account(bench: Bench, store: Fol
         "description": "top-up",
         "shard": entry["shard"],
     }
-    bench.clock.advance(seconds=1)
-    bench.folding.fold(ALICE, [entry["shard"]])
-    assert bench.ledger.post(Post(trf(2), ALICE, BOB, 600, "USD")).outcome == "posted"
-    page = store.page(store.head(ALICE))
-    assert page == Page(
+    world.clock.advance(seconds=1)
+    world.folding.fold(ALICE, [entry["shard"]])
+    assert world.ledger.post(Post(trf(2), ALICE, BOB, 600, "USD")).outcome == "posted"
+    batch = store.last_batch(store.head(ALICE))
+    assert batch == FoldedBatch(
         account_id=ALICE,
         currency="USD",
-        page=1,
+        number=1,
         at="2026-11-21T09:30:01.000Z",
         opening_version=2,
         opening_posted=500,
@@ -97,12 +80,12 @@ def test_a_page_lies_between_the_lines_of_a_hot_account(bench: Bench, store: Fol
         posted=570,
         held=0,
         credit_limit=50,
-        lines=(PageLine(trf(1), "post", 70, NOW, entry["shard"], "top-up"),),
+        credits=(PendingCredit(trf(1), "post", 70, NOW, entry["shard"], "top-up"),),
     )
-    last = f"{page.at}#000000000003"
+    last = f"{batch.at}#000000000003"
     item = table.get((f"E#{ALICE}", last))
     assert item is not None and "lines" in item
-    head = bench.head(ALICE)
+    head = world.head(ALICE)
     assert {name: head[name] for name in ("posted", "available", "version", "fold", "clean")} == {
         "posted": -30,
         "available": 20,
@@ -112,39 +95,39 @@ def test_a_page_lies_between_the_lines_of_a_hot_account(bench: Bench, store: Fol
     }
 
 
-def test_an_account_that_moved_on_refuses_the_page(bench: Bench, store: FoldingStore, table: Table) -> None:
-    bench.fund(ALICE, 500)
-    bench.set_hot(ALICE, True)
-    bench.fund(ALICE, 70, 1)
+def test_a_batch_is_refused_if_its_account_changed(world: World, store: FoldingStore, table: Table) -> None:
+    world.fund(ALICE, 500)
+    world.set_hot(ALICE, True)
+    world.fund(ALICE, 70, 1)
     head = store.head(ALICE)
-    page = plan_page(head, store.inbox(ALICE, SHARDS, 10), NOW)
-    bench.ledger.post(Post(trf(2), ALICE, BOB, 100, "USD"))
+    batch = plan_batch(head, store.pending(ALICE, SHARDS, 10), NOW)
+    world.ledger.post(Post(trf(2), ALICE, BOB, 100, "USD"))
     before = list(table.scan())
     moved_on = store.head(ALICE)
-    assert store.add_page(head, page) == moved_on and moved_on.version == 2
+    assert store.add_batch(head, batch) == moved_on and moved_on.version == 2
     assert list(table.scan()) == before
 
 
-def test_so_many_of_a_shard_are_taken(bench: Bench, store: FoldingStore) -> None:
+def test_a_limited_number_of_each_shard_is_read(world: World, store: FoldingStore) -> None:
     for number in range(100):
-        bench.fund(ALICE, 1, number)
-    taken = store.inbox(RAIL, SHARDS, 2)
+        world.fund(ALICE, 1, number)
+    taken = store.pending(RAIL, SHARDS, 2)
     by_shard = [sum(line.shard == shard for line in taken) for shard in SHARDS]
-    assert max(by_shard) == 2 and len(store.inbox(RAIL, SHARDS, 100)) == 100
+    assert max(by_shard) == 2 and len(store.pending(RAIL, SHARDS, 100)) == 100
 
 
 @pytest.mark.parametrize("description", ["\N{PILE OF POO}" * 500, '"' * 500, "\x01" * 500])
-def test_a_page_fits_into_an_item_whatever_is_written_in_it(
-    bench: Bench, store: FoldingStore, table: Table, description: str
+def test_a_batch_fits_into_an_item_whatever_its_descriptions(
+    world: World, store: FoldingStore, table: Table, description: str
 ) -> None:
-    """Both tables refuse an item of more than 400 KB."""
-    bench.fund(ALICE, 1, 5000)
-    bench.folding.fold(RAIL, SHARDS)
+    """Both tables refuse items of more than 400 KB."""
+    world.fund(ALICE, 1, 5000)
+    world.folding.fold(RAIL, SHARDS)
     head = store.head(RAIL)
-    longest = [PageLine(trf(number), "x" * 60, -(10**15), NOW, 31, description) for number in range(1000)]
-    page = plan_page(head, [line._replace(description=line.description + line.transfer_id) for line in longest], NOW)
-    assert 50 < len(page.lines) < 1000
-    assert store.add_page(head, page) is None
-    found = store.page(store.head(RAIL))
-    assert found == page and expand(found)[-1].description == description + trf(len(page.lines) - 1)
+    longest = [PendingCredit(trf(number), "x" * 60, -(10**15), NOW, 31, description) for number in range(1000)]
+    batch = plan_batch(head, [line._replace(description=line.description + line.transfer_id) for line in longest], NOW)
+    assert 50 < len(batch.credits) < 1000
+    assert store.add_batch(head, batch) is None
+    found = store.last_batch(store.head(RAIL))
+    assert found == batch and found.lines()[-1].description == description + trf(len(batch.credits) - 1)
     table.batch_delete([(item["pk"], item["sk"]) for item in table.scan()])

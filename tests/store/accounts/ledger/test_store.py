@@ -1,39 +1,18 @@
-"""The ledger's items, conditions and queries: the same over moto and over the table in memory."""
+"""The ledger's items, conditions and queries."""
 
-from collections.abc import Iterator
-
-import boto3
 import pytest
+from common.contracts.accounts import HoldOutcome, Post, Refuse, Release, Reserve, Settle
 from common.dynamo import Table
-from common.tasks import HoldOutcome, Post, Refuse, Release, Reserve, Settle
-from moto import mock_aws
+from common.errors import Stale
 
 from functions.accounts.domain.holds import plan_release, plan_reserve
-from functions.accounts.domain.ledger import Head, plan_post
+from functions.accounts.domain.ledger import Head
+from functions.accounts.domain.postings import plan_post
 from functions.accounts.store.ledger import LedgerStore
-from tests.support.memory_table import MemoryTable
-from tests.support.tables import create_table
-from tests.unit.accounts.ledger.bench import ALICE, BOB, RAIL, STRANGER, Bench, trf
-from tests.unit.accounts.ledger.books import Books
+from tests.unit.accounts.ledger.snapshot import Snapshot
+from tests.unit.accounts.ledger.world import ALICE, BOB, RAIL, STRANGER, World, trf
 
 NOW = "2026-11-21T09:30:00.000Z"
-
-
-@pytest.fixture(params=["memory", "moto"])
-def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    if request.param == "memory":
-        yield MemoryTable()
-        return
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        yield Table(client, create_table(client, "accounts"))
-
-
-@pytest.fixture
-def bench(table: Table) -> Iterator[Bench]:
-    bench = Bench(table)
-    yield bench
-    Books.of(table.scan()).check()
 
 
 @pytest.fixture
@@ -45,9 +24,9 @@ def pay(number: int, amount: int, source: str = ALICE, destination: str = BOB) -
     return Post(trf(number), source, destination, amount, "USD", "lunch")
 
 
-def test_a_posting_is_these_items(bench: Bench, table: Table) -> None:
-    bench.fund(ALICE, 500)
-    assert bench.ledger.post(pay(1, 120)).outcome == "posted"
+def test_the_items_of_a_posting(world: World, table: Table) -> None:
+    world.fund(ALICE, 500)
+    assert world.ledger.post(pay(1, 120)).outcome == "posted"
     assert table.get((f"S#{trf(1)}", "post")) == {
         "pk": f"S#{trf(1)}",
         "sk": "post",
@@ -77,9 +56,9 @@ def test_a_posting_is_these_items(bench: Bench, table: Table) -> None:
         "step": "post",
         "description": "lunch",
     }
-    head = bench.head(BOB)
+    head = world.head(BOB)
     assert (head["posted"], head["available"], head["version"], head["line_at"]) == (120, 120, 1, NOW)
-    (entry,) = Books.of(table.scan()).inbox
+    (entry,) = Snapshot.of(table.scan()).pending
     assert entry | {"shard": 0} == {
         "pk": f"I#{RAIL}#{entry['shard']:02}",
         "sk": f"{trf(9000)}#post",
@@ -94,53 +73,55 @@ def test_a_posting_is_these_items(bench: Bench, table: Table) -> None:
     }
 
 
-def test_what_stands_is_read_and_what_is_missing_is_not(bench: Bench, store: LedgerStore) -> None:
-    bench.fund(ALICE, 500)
-    marker, heads = store.posting(trf(9000), "post", [ALICE, STRANGER])
-    assert marker is not None and marker.legs == ((RAIL, -500), (ALICE, 500))
+def test_existing_items_are_read(world: World, store: LedgerStore) -> None:
+    world.fund(ALICE, 500)
+    result, heads = store.posting(trf(9000), "post", [ALICE, STRANGER])
+    assert result is not None and result.legs == ((RAIL, -500), (ALICE, 500))
     assert heads == {ALICE: Head(ALICE, "USD", "active", 500, 0, 500, 1, NOW, f"usr_{ALICE[4:]}")}
     assert store.posting(trf(1), "post", [STRANGER]) == (None, {})
     assert store.holding(trf(1)) == (None, {})
     assert store.heads([]) == {}
 
 
-def test_a_marker_in_the_way_answers(bench: Bench, store: LedgerStore) -> None:
-    bench.fund(ALICE, 500)
+def test_recording_an_existing_step_returns_its_outcome(world: World, store: LedgerStore) -> None:
+    world.fund(ALICE, 500)
     _, heads = store.posting(trf(1), "post", [ALICE, BOB])
-    refused = bench.ledger.refuse(Refuse(trf(1), "declined", "card_declined"))
-    marker = store.record(plan_post(pay(1, 120), heads, NOW))
-    assert marker is not None and marker.answer == refused
-    assert bench.ledger.refuse(Refuse(trf(9000), "failed")).outcome == "posted"
+    refused = world.ledger.refuse(Refuse(trf(1), "declined", "card_declined"))
+    result = store.record(plan_post(pay(1, 120), heads, NOW))
+    assert result.reply == refused
+    assert world.ledger.refuse(Refuse(trf(9000), "failed")).outcome == "posted"
 
 
 @pytest.mark.parametrize("account_id", [ALICE, BOB])
-def test_an_account_that_moved_on_refuses_the_posting(
-    bench: Bench, store: LedgerStore, table: Table, account_id: str
+def test_a_posting_is_stale_if_an_account_changed(
+    world: World, store: LedgerStore, table: Table, account_id: str
 ) -> None:
-    bench.fund(ALICE, 500)
+    world.fund(ALICE, 500)
     _, heads = store.posting(trf(1), "post", [ALICE, BOB])
-    bench.clock.advance(seconds=1)
-    bench.fund(account_id, 1, 9001)
+    world.clock.advance(seconds=1)
+    world.fund(account_id, 1, 9001)
     before = list(table.scan())
-    assert store.record(plan_post(pay(1, 120), heads, "2026-11-21T09:31:00.000Z")) is None
+    with pytest.raises(Stale):
+        store.record(plan_post(pay(1, 120), heads, "2026-11-21T09:31:00.000Z"))
     assert list(table.scan()) == before
 
 
 @pytest.mark.parametrize(("account_id", "status"), [(ALICE, "frozen"), (BOB, "closed")])
-def test_an_account_of_another_state_refuses_the_posting(
-    bench: Bench, store: LedgerStore, account_id: str, status: str
+def test_a_posting_is_stale_if_the_status_of_an_account_changed(
+    world: World, store: LedgerStore, account_id: str, status: str
 ) -> None:
-    bench.fund(ALICE, 500)
+    world.fund(ALICE, 500)
     _, heads = store.posting(trf(1), "post", [ALICE, BOB])
-    bench.set_status(account_id, status)
-    assert store.record(plan_post(pay(1, 120), heads, NOW)) is None
+    world.set_status(account_id, status)
+    with pytest.raises(Stale):
+        store.record(plan_post(pay(1, 120), heads, NOW))
 
 
-def test_holds(bench: Bench, table: Table) -> None:
-    bench.fund(ALICE, 500)
-    assert bench.ledger.reserve(Reserve(trf(1), ALICE, 200, "USD", "rent")) == HoldOutcome("held", "", NOW, 200)
-    assert bench.ledger.settle(Settle(trf(1), BOB, 150)) == HoldOutcome("settled", "", NOW, 150)
-    assert bench.ledger.release(Release(trf(1))) == HoldOutcome("settled", "", NOW, 150)
+def test_the_items_of_a_hold(world: World, table: Table) -> None:
+    world.fund(ALICE, 500)
+    assert world.ledger.reserve(Reserve(trf(1), ALICE, 200, "USD", "rent")) == HoldOutcome("held", "", NOW, 200)
+    assert world.ledger.settle(Settle(trf(1), BOB, 150)) == HoldOutcome("settled", "", NOW, 150)
+    assert world.ledger.release(Release(trf(1))) == HoldOutcome("settled", "", NOW, 150)
     assert table.get((f"S#{trf(1)}", "hold")) == {
         "pk": f"S#{trf(1)}",
         "sk": "hold",
@@ -155,31 +136,32 @@ def test_holds(bench: Bench, table: Table) -> None:
         "destination_account_id": BOB,
         "resolved_at": NOW,
     }
-    assert bench.ledger.reserve(Reserve(trf(2), ALICE, 351, "USD")).outcome == "declined"
-    assert bench.ledger.reserve(Reserve(trf(2), ALICE, 1, "USD")).code == "insufficient_funds"
-    assert bench.ledger.reserve(Reserve(trf(3), ALICE, 350, "USD")).outcome == "held"
-    assert bench.ledger.release(Release(trf(3))) == HoldOutcome("released", "", NOW, 350)
-    assert bench.ledger.release(Release(trf(4))).outcome == "released"
-    assert bench.ledger.reserve(Reserve(trf(4), ALICE, 350, "USD")).outcome == "released"
+    assert world.ledger.reserve(Reserve(trf(2), ALICE, 351, "USD")).outcome == "declined"
+    assert world.ledger.reserve(Reserve(trf(2), ALICE, 1, "USD")).code == "insufficient_funds"
+    assert world.ledger.reserve(Reserve(trf(3), ALICE, 350, "USD")).outcome == "held"
+    assert world.ledger.release(Release(trf(3))) == HoldOutcome("released", "", NOW, 350)
+    assert world.ledger.release(Release(trf(4))).outcome == "released"
+    assert world.ledger.reserve(Reserve(trf(4), ALICE, 350, "USD")).outcome == "released"
 
 
-def test_a_hold_in_the_way_answers(bench: Bench, store: LedgerStore) -> None:
-    bench.fund(ALICE, 500)
+def test_an_existing_hold_is_returned(world: World, store: LedgerStore) -> None:
+    world.fund(ALICE, 500)
     request = Reserve(trf(1), ALICE, 200, "USD")
     _, heads = store.holding(trf(1), [ALICE])
-    bench.ledger.release(Release(trf(1)))
-    hold = store.open_hold(plan_reserve(request, heads, NOW))
-    assert hold is not None and hold.status == "released"
-    bench.ledger.reserve(Reserve(trf(2), ALICE, 200, "USD"))
+    world.ledger.release(Release(trf(1)))
+    opened = store.open_hold(plan_reserve(request, heads, NOW))
+    assert opened.status == "released"
+    world.ledger.reserve(Reserve(trf(2), ALICE, 200, "USD"))
     hold, heads = store.holding(trf(2), [ALICE])
     assert hold is not None
-    bench.ledger.settle(Settle(trf(2), BOB))
+    world.ledger.settle(Settle(trf(2), BOB))
     resolved = store.resolve_hold(plan_release(hold, heads, NOW))
-    assert resolved is not None and resolved.status == "settled"
+    assert resolved.status == "settled"
 
 
-def test_an_account_that_moved_on_refuses_the_hold(bench: Bench, store: LedgerStore) -> None:
-    bench.fund(ALICE, 500)
+def test_a_hold_is_stale_if_its_account_changed(world: World, store: LedgerStore) -> None:
+    world.fund(ALICE, 500)
     _, heads = store.holding(trf(1), [ALICE])
-    bench.fund(ALICE, 1, 9001)
-    assert store.open_hold(plan_reserve(Reserve(trf(1), ALICE, 200, "USD"), heads, NOW)) is None
+    world.fund(ALICE, 1, 9001)
+    with pytest.raises(Stale):
+        store.open_hold(plan_reserve(Reserve(trf(1), ALICE, 200, "USD"), heads, NOW))

@@ -1,9 +1,9 @@
 """DynamoDB's limits, in virtual time, over the in-memory table.
 
-A partition key has 1,000 write units and 3,000 read units a second and saves up next to nothing (no adaptive
-capacity). A write takes a unit a KB, two in a transaction, whether or not it takes effect. What meets a transaction
-that is in flight on one of its items is refused with TransactionConflict. Refused and throttled calls come again as
-`common.dynamo` and botocore have them come again. Calls take milliseconds, with jitter.
+A partition key has 1,000 write units and 3,000 read units a second and hardly any burst (no adaptive capacity). A write
+takes a unit per KB, two in a transaction, whether or not it has an effect. A write to an item of a transaction in
+flight is refused with TransactionConflict. Refused and throttled calls are retried as by `common.dynamo` and botocore.
+Calls take milliseconds, with jitter.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 from typing import Any
 
-from common.dynamo import Contended, Item, Key, Put, Update, Where, Write
+from common.dynamo import Item, Key, Put, Update, Where, Write
+from common.errors import Contended
 
 from tests.support import memory_table
 from tests.support.memory_table import MemoryTable
@@ -20,9 +21,9 @@ from tests.unit.accounts.capacity.simulation import Simulation
 size = memory_table._size
 
 WRITES, READS = 1000.0, 3000.0
-"""Units a second and partition key."""
+"""Units per second and partition key."""
 
-_SAVED = 0.1
+_BURST_SECONDS = 0.1
 _ATTEMPTS = 8
 _NETWORK = 0.0015
 _READ, _WRITE, _TRANSACTION = 0.002, 0.003, 0.009
@@ -30,15 +31,15 @@ _ITEM, _KILOBYTE = 0.0003, 0.00003
 
 
 class Budget:
-    """What a partition key may still take: filled at a rate, owed where one call takes more than there is."""
+    """The units left to a partition key. They refill at a rate, and are negative after a call that took too many."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._left = rate * _SAVED
+        self._left = rate * _BURST_SECONDS
         self._at = 0.0
 
     def has_some(self, now: float) -> bool:
-        self._left = min(self._rate * _SAVED, self._left + (now - self._at) * self._rate)
+        self._left = min(self._rate * _BURST_SECONDS, self._left + (now - self._at) * self._rate)
         self._at = now
         return self._left > 0
 
@@ -47,14 +48,14 @@ class Budget:
 
 
 class LimitedTable(MemoryTable):
-    """The table; `written` counts units by partition key and second, `conflicts` and `throttles` refusals by kind.
+    """The table. `written` counts units by partition key and second, `conflicts` and `throttles` refusals by kind.
 
-    `told` hears of every change as it takes effect.
+    `on_change` is called with every change.
     """
 
-    def __init__(self, simulation: Simulation, seed: int, told: Callable[[Key, Item | None], None]) -> None:
+    def __init__(self, simulation: Simulation, seed: int, on_change: Callable[[Key, Item | None], None]) -> None:
         super().__init__()
-        self._told = told
+        self._on_change = on_change
         self.written: Counter[tuple[str, int]] = Counter()
         self.conflicts: Counter[str] = Counter()
         self.throttles: Counter[str] = Counter()
@@ -76,8 +77,8 @@ class LimitedTable(MemoryTable):
         for attempt in range(_ATTEMPTS):
             if not wanted:
                 return found
-            self._come(attempt, _READ)
-            throttled = [key for key in wanted if not self._may(key[0], self._reads)]
+            self._call(attempt, _READ)
+            throttled = [key for key in wanted if not self._has_units(key[0], self._reads)]
             for key in wanted:
                 if key not in throttled:
                     item = self._read(key)
@@ -99,12 +100,12 @@ class LimitedTable(MemoryTable):
         descending: bool = False,
         where: Where = (),
     ) -> Iterator[Item]:
-        """Whole partitions, as folding reads them; in pages of `limit`."""
+        """Query whole partitions, as folding does, in pages of `limit`."""
         assert not (begins or between or before or after or index)
         last = ""
         most = limit or 1000
         while True:
-            self._patiently([pk], self._reads, _READ)
+            self._wait_for_units([pk], self._reads, _READ)
             sorts = sorted(
                 (sk for sk in self._partitions[pk] if not last or (sk < last if descending else sk > last)),
                 reverse=descending,
@@ -124,13 +125,13 @@ class LimitedTable(MemoryTable):
         keys = [memory_table._key_of(write) for write in writes]
         units = [2 * self._units(write) for write in writes]
         for attempt in range(_ATTEMPTS):
-            self._come(attempt, 0)
-            throttled = [key for key in keys if not self._may(key[0], self._writes)]
+            self._call(attempt, 0)
+            throttled = [key for key in keys if not self._has_units(key[0], self._writes)]
             if throttled:
                 continue
             for key, each in zip(keys, units, strict=True):
                 self._count_written(key[0], each)
-            if self._meets(keys):
+            if self._conflicts_with(keys):
                 continue
             self._in_flight |= {*keys}
             self._simulation.sleep(self._jitter(_TRANSACTION + _ITEM * len(keys) + _KILOBYTE * sum(units)))
@@ -147,10 +148,10 @@ class LimitedTable(MemoryTable):
         for attempt in range(_ATTEMPTS):
             if not left:
                 return
-            self._come(attempt, _WRITE + _ITEM * len(left))
+            self._call(attempt, _WRITE + _ITEM * len(left))
             throttled = []
             for key in left:
-                if self._may(key[0], self._writes):
+                if self._has_units(key[0], self._writes):
                     self._count_written(key[0], _kilobytes(self._rows.get(key)))
                     self._store(key, None)
                 else:
@@ -162,11 +163,11 @@ class LimitedTable(MemoryTable):
     def _single(self, operation: str, write: Any) -> Item | None:
         key = memory_table._key_of(write)
         for attempt in range(_ATTEMPTS):
-            self._come(attempt, _WRITE)
-            if not self._may(key[0], self._writes):
+            self._call(attempt, _WRITE)
+            if not self._has_units(key[0], self._writes):
                 continue
             self._count_written(key[0], self._units(write))
-            if not self._meets([key]):
+            if not self._conflicts_with([key]):
                 return super()._single(operation, write)
         raise Contended
 
@@ -175,34 +176,37 @@ class LimitedTable(MemoryTable):
             self._partitions[key[0]].pop(key[1], None)
         else:
             self._partitions[key[0]][key[1]] = item
-        self._told(key, item)
+        self._on_change(key, item)
         return super()._store(key, item)
 
     # --- limits
 
-    def _come(self, attempt: int, seconds: float) -> None:
-        """A call on its way, after the wait between two attempts."""
+    def pause(self, attempt: int) -> None:
+        """Wait as `common.retry.pause` does."""
         if attempt:
             self._simulation.sleep(self._random.uniform(0, min(0.02 * 2**attempt, 0.5)))
+
+    def _call(self, attempt: int, seconds: float) -> None:
+        self.pause(attempt)
         self._simulation.sleep(self._jitter(_NETWORK + seconds))
 
-    def _patiently(self, pks: list[str], budgets: dict[str, Budget], seconds: float) -> None:
+    def _wait_for_units(self, pks: list[str], budgets: dict[str, Budget], seconds: float) -> None:
         for attempt in range(_ATTEMPTS):
-            self._come(attempt, seconds)
-            if all(self._may(pk, budgets) for pk in pks):
+            self._call(attempt, seconds)
+            if all(self._has_units(pk, budgets) for pk in pks):
                 return
         raise Contended
 
-    def _may(self, pk: str, budgets: dict[str, Budget]) -> bool:
+    def _has_units(self, pk: str, budgets: dict[str, Budget]) -> bool:
         allowed = budgets[pk].has_some(self._simulation.now)
         if not allowed:
             self.throttles[pk[0]] += 1
         return allowed
 
-    def _meets(self, keys: Sequence[Key]) -> bool:
-        met = [key for key in keys if key in self._in_flight]
-        self.conflicts.update(key[0][0] for key in met)
-        return bool(met)
+    def _conflicts_with(self, keys: Sequence[Key]) -> bool:
+        conflicting = [key for key in keys if key in self._in_flight]
+        self.conflicts.update(key[0][0] for key in conflicting)
+        return bool(conflicting)
 
     def _count_written(self, pk: str, units: float) -> None:
         self.written[pk, int(self._simulation.now)] += int(units)

@@ -1,6 +1,7 @@
-"""A virtual clock for threads: one runs at a time, and time passes only where they sleep.
+"""A virtual clock for threads: one runs at a time, and time passes only while they sleep.
 
-Real code runs on it as it is: what waits in reality (a call to AWS, a pause) sleeps here, and who wakes next goes on.
+Real code runs on it unchanged. What takes time in reality (a call to AWS, a pause) sleeps here, and the thread that
+wakes first runs next.
 """
 
 import heapq
@@ -10,10 +11,10 @@ from itertools import count
 from threading import Lock, Thread, stack_size
 from typing import TypeVar
 
-AskedT = TypeVar("AskedT")
-AnswerT = TypeVar("AnswerT")
+ArgumentT = TypeVar("ArgumentT")
+ResultT = TypeVar("ResultT")
 
-_BEGINNING = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+_START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
 class Simulation:
@@ -27,32 +28,32 @@ class Simulation:
         self._errors: list[BaseException] = []
 
     def clock(self) -> datetime:
-        return _BEGINNING + timedelta(seconds=self.now)
+        return _START + timedelta(seconds=self.now)
 
     def start(self, job: Callable[[], object]) -> None:
-        """A thread that does `job`, from now on."""
+        """Start a thread that runs `job`."""
         turn = self._until(self.now)
         stack_size(256 * 1024)
         Thread(target=self._work, args=(job, turn), daemon=True).start()
 
     def run(self) -> None:
-        """Lets time pass until every thread is done. Raises what one of them raised."""
-        self._hand_on()
+        """Let time pass until every thread is done. Raises what one of them raised."""
+        self._resume_next()
         self._over.acquire()
         for error in self._errors:
             raise error
 
     def sleep(self, seconds: float) -> None:
         turn = self._until(self.now + seconds)
-        self._hand_on()
+        self._resume_next()
         turn.acquire()
 
-    def at_once(self, core: "Core", workers: int) -> Callable[..., list[object]]:
-        """A `map` by so many threads of one process, whose processor prepares one call after the other."""
+    def concurrent_map(self, core: "Core", workers: int) -> Callable[..., list[object]]:
+        """Return a `map` that runs on `workers` threads of one process, whose core prepares each call in turn."""
 
-        def run(call: Callable[[AskedT], AnswerT], asked: Iterable[AskedT]) -> list[AnswerT]:
-            waiting = list(enumerate(asked))[::-1]
-            answers: dict[int, AnswerT] = {}
+        def run(call: Callable[[ArgumentT], ResultT], arguments: Iterable[ArgumentT]) -> list[ResultT]:
+            waiting = list(enumerate(arguments))[::-1]
+            answers: dict[int, ResultT] = {}
             faults: list[Exception] = []
             threads = min(workers, len(waiting))
             mine = _held()
@@ -73,7 +74,7 @@ class Simulation:
             for _ in range(threads):
                 self.start(work)
             if threads:
-                self._hand_on()
+                self._resume_next()
                 mine.acquire()
             for fault in faults:
                 raise fault
@@ -86,7 +87,7 @@ class Simulation:
         heapq.heappush(self._sleeping, (time, next(self._numbers), turn))
         return turn
 
-    def _hand_on(self) -> None:
+    def _resume_next(self) -> None:
         if self._sleeping and not self._errors:
             self.now, _, turn = heapq.heappop(self._sleeping)
             turn.release()
@@ -99,11 +100,11 @@ class Simulation:
             job()
         except BaseException as error:  # noqa: BLE001 (raised by run)
             self._errors.append(error)
-        self._hand_on()
+        self._resume_next()
 
 
 class Core:
-    """A process's processor: each call to AWS takes it a while, one after the other."""
+    """The core of a process. Each call to AWS takes some of its time, one after the other."""
 
     def __init__(self, simulation: Simulation, seconds: float) -> None:
         self._simulation = simulation

@@ -1,4 +1,4 @@
-"""GET /v1/accounts/{account_id}/balance and /statement, as API Gateway calls them."""
+"""GET /v1/accounts/{account_id}/balance and /statement, as API Gateway invokes them."""
 
 import csv
 import io
@@ -11,23 +11,23 @@ from functions.accounts.service.journal import Journal
 from functions.accounts.store.journal import JournalStore
 from tests.support.memory_table import MemoryTable
 from tests.support.rest import Answer, event, principal, send
-from tests.unit.accounts.journal.scribe import ACCOUNT, OTHER, OWNER, Scribe
+from tests.unit.accounts.journal.world import ACCOUNT, OTHER, OWNER, World
 
 DAY = {"from": "2026-11-21T00:00:00Z", "to": "2026-11-22T00:00:00Z"}
 
 
 @pytest.fixture
-def scribe(monkeypatch: pytest.MonkeyPatch) -> Scribe:
-    scribe = Scribe(MemoryTable())
-    scribe.name("Ada", "Lovelace")
-    scribe.line(1000)
-    scribe.clock.advance(hours=1)
-    scribe.line(-300, description="=lunch")
-    scribe.line(held=100, step="reserve")
-    scribe.head()
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(MemoryTable())
+    world.name("Ada", "Lovelace")
+    world.line(1000)
+    world.clock.advance(hours=1)
+    world.line(-300, description="=lunch")
+    world.line(held=100, step="reserve")
+    world.head()
     for module in (account_balance, account_statement):
-        monkeypatch.setattr(module, "service", lambda: Journal(JournalStore(scribe.table), scribe.clock))
-    return scribe
+        monkeypatch.setattr(module, "journal", lambda: Journal(JournalStore(world.table), world.clock))
+    return world
 
 
 def get(
@@ -52,7 +52,7 @@ def get(
     return send(what.handler, request)
 
 
-def test_the_balance_now_and_then(scribe: Scribe) -> None:
+def test_the_balance_now_and_then(world: World) -> None:
     now = get(account_balance)
     assert now.status == 200
     assert now.json == {
@@ -75,17 +75,17 @@ def test_the_balance_now_and_then(scribe: Scribe) -> None:
 @pytest.mark.parametrize(
     "query", [{"at": "yesterday"}, {"at": ""}, {"at": ["2026-11-21T09:30:00Z"] * 2}, {"moment": "x"}]
 )
-def test_moments_that_are_none(scribe: Scribe, query: dict[str, Any]) -> None:
+def test_invalid_times_of_a_balance(world: World, query: dict[str, Any]) -> None:
     assert get(account_balance, query).code == "validation_failed"
 
 
-def test_a_moment_to_come_is_refused(scribe: Scribe) -> None:
+def test_a_time_in_the_future_is_refused(world: World) -> None:
     refused = get(account_balance, {"at": "2026-11-21T10:30:00.001Z"})
     assert (refused.status, refused.json["errors"][0]["pointer"]) == (400, "/query/at")
 
 
 @pytest.mark.parametrize(("what", "query"), [(account_balance, {}), (account_statement, DAY)])
-def test_accounts_of_others_are_not_found(scribe: Scribe, what: Any, query: dict[str, Any]) -> None:
+def test_accounts_of_others_are_not_found(world: World, what: Any, query: dict[str, Any]) -> None:
     for caller, role in ((OTHER, "customer"), (OTHER, "arbiter")):
         assert get(what, query, caller=caller, role=role).code == "not_found"
     for account_id in ("acc_1", "rail:sandbox:USD", f"acc_{'0' * 25}Z"):
@@ -94,7 +94,7 @@ def test_accounts_of_others_are_not_found(scribe: Scribe, what: Any, query: dict
     assert get(what, query, method="POST").status == 405
 
 
-def test_a_statement_in_json(scribe: Scribe) -> None:
+def test_a_statement_in_json(world: World) -> None:
     answer = get(account_statement, DAY)
     assert answer.headers["content-type"] == ["application/json"]
     assert "content-disposition" not in answer.headers
@@ -109,7 +109,7 @@ def test_a_statement_in_json(scribe: Scribe) -> None:
     assert "since" not in body and "until" not in body
 
 
-def test_a_statement_in_csv(scribe: Scribe) -> None:
+def test_a_statement_in_csv(world: World) -> None:
     answer = get(account_statement, {**DAY, "format": "csv"})
     assert answer.headers["content-type"][0].startswith("text/csv")
     name = f"statement_{ACCOUNT}_2026-11-21_2026-11-22.csv"
@@ -117,7 +117,7 @@ def test_a_statement_in_csv(scribe: Scribe) -> None:
     assert [row["description"] for row in csv.DictReader(io.StringIO(answer.text))][2] == "'=lunch"
 
 
-def test_a_statement_in_pdf_is_text_that_the_gateway_passes_on(scribe: Scribe) -> None:
+def test_a_statement_in_pdf_is_ascii_text(world: World) -> None:
     answer = get(account_statement, {**DAY, "format": "pdf"}, accept="*/*")
     assert answer.headers["content-type"] == ["application/pdf"]
     assert answer.headers["content-disposition"][0].endswith('.pdf"')
@@ -134,7 +134,9 @@ def test_a_statement_in_pdf_is_text_that_the_gateway_passes_on(scribe: Scribe) -
         ({"format": "pdf"}, "application/json", "application/pdf"),
     ],
 )
-def test_the_query_wins_over_accept(scribe: Scribe, query: dict[str, str], accept: str, content_type: str) -> None:
+def test_the_query_overrides_the_accept_header(
+    world: World, query: dict[str, str], accept: str, content_type: str
+) -> None:
     answer = get(account_statement, {**DAY, **query}, accept=accept)
     assert answer.headers["content-type"][0].startswith(content_type)
 
@@ -154,19 +156,19 @@ def test_the_query_wins_over_accept(scribe: Scribe, query: dict[str, str], accep
         ({"from": "2026-11-21T10:30:01Z", "to": "2026-11-22T00:00:00Z"}, "/query/from"),
     ],
 )
-def test_statements_that_are_asked_for_wrongly(scribe: Scribe, query: dict[str, str], pointer: str) -> None:
+def test_invalid_queries_of_a_statement(world: World, query: dict[str, str], pointer: str) -> None:
     answer = get(account_statement, query, accept="application/pdf")
     assert (answer.status, answer.code) == (400, "validation_failed")
     assert answer.json["errors"][0]["pointer"] == pointer
 
 
-def test_a_refusal_is_a_problem_whatever_the_format(scribe: Scribe) -> None:
+def test_a_refusal_is_a_problem_document_in_every_format(world: World) -> None:
     answer = get(account_statement, {**DAY, "format": "pdf"}, caller=OTHER)
     assert (answer.status, answer.headers["content-type"]) == (404, ["application/problem+json"])
 
 
-def test_a_torn_journal_is_our_fault(scribe: Scribe) -> None:
-    item = next(item for item in scribe.table.query(f"E#{ACCOUNT}"))
-    scribe.table.put({**item, "posted": 1_000_000})
+def test_a_corrupt_journal_is_an_internal_error(world: World) -> None:
+    item = next(item for item in world.table.query(f"E#{ACCOUNT}"))
+    world.table.put({**item, "posted": 1_000_000})
     answer = get(account_statement, DAY)
     assert (answer.status, answer.code) == (500, "internal_error")

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import tracemalloc
 from collections.abc import Sequence
@@ -14,16 +16,16 @@ import pytest
 from common.clock import parse, timestamp
 from pypdf import PdfReader
 
-from functions.accounts.domain.journal import JournalHead, Statement, draw_up
-from functions.accounts.domain.ledger import Line
-from functions.accounts.formats import render
-from functions.accounts.formats.amounts import decimal, grouped
-from functions.accounts.models.statements import format_for
+from functions.accounts.domain.journal import JournalHead, Statement, make_statement
+from functions.accounts.domain.ledger import JournalLine
+from functions.accounts.models.formats.csv import decimal
+from functions.accounts.models.formats.pdf import grouped
+from functions.accounts.models.statements import StatementDocument, preferred_format
 
 ACCOUNT = f"acc_{'0' * 25}A"
 SINCE, UNTIL, NOW = "2026-10-01T00:00:00.000Z", "2026-11-01T00:00:00.000Z", "2026-11-21T09:30:00.000Z"
-# The most that Lambda answers with.
-MOST = 6 * 1024 * 1024
+# Lambda's limit for a response.
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024
 
 
 def statement(
@@ -39,7 +41,7 @@ def statement(
         posted += change
         at += timedelta(minutes=4)
         lines.append(
-            Line(
+            JournalLine(
                 account_id=ACCOUNT,
                 version=number,
                 at=timestamp(at),
@@ -54,17 +56,17 @@ def statement(
                 description=description,
             )
         )
-    first = Line(ACCOUNT, 1, SINCE, currency, opening, 0, opening, 0, "", "post", "", "")
+    first = JournalLine(ACCOUNT, 1, SINCE, currency, opening, 0, opening, 0, "", "post", "", "")
     head = JournalHead(ACCOUNT, "usr_1", "Household", currency, posted, 0, posted)
-    return draw_up(head, holder, SINCE, UNTIL, now, first, lines)
+    return make_statement(head, holder, SINCE, UNTIL, now, first, lines)
 
 
 def rows(found: Statement) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(render(found, "csv").text, newline="")))
+    return list(csv.DictReader(io.StringIO(StatementDocument.of(found, "csv").text, newline="")))
 
 
 def read(found: Statement) -> PdfReader:
-    return PdfReader(io.BytesIO(render(found, "pdf").text.encode("ascii")), strict=True)
+    return PdfReader(io.BytesIO(StatementDocument.of(found, "pdf").text.encode("ascii")), strict=True)
 
 
 def text(found: Statement) -> str:
@@ -117,14 +119,14 @@ def test_amounts_have_their_currencys_digits(amount: int, currency: str, plain: 
     ],
 )
 def test_accept_chooses_the_format(accept: str, format: str) -> None:
-    assert format_for(accept) == format
+    assert preferred_format(accept) == format
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
 def test_json_has_opening_lines_and_closing() -> None:
-    document = render(statement(LUNCH, opening=1000), "json")
+    document = StatementDocument.of(statement(LUNCH, opening=1000), "json")
     body = json.loads(document.text)
     lines = body.pop("lines")
     assert (document.content_type, document.file_name) == ("application/json", "")
@@ -158,8 +160,8 @@ def test_json_has_opening_lines_and_closing() -> None:
 # --- CSV --------------------------------------------------------------------------------------------------------------
 
 
-def test_csv_leads_from_opening_to_closing() -> None:
-    document = render(statement(LUNCH, opening=1000), "csv")
+def test_csv_has_rows_from_opening_to_closing() -> None:
+    document = StatementDocument.of(statement(LUNCH, opening=1000), "csv")
     assert document.content_type.startswith("text/csv; charset=utf-8")
     assert document.file_name == f"statement_{ACCOUNT}_2026-10-01_2026-11-01.csv"
     assert document.text.count("\r\n") == 6 == document.text.count("\n")
@@ -199,9 +201,9 @@ def test_csv_holds_no_formula(begin: str) -> None:
 # --- PDF --------------------------------------------------------------------------------------------------------------
 
 
-def test_pdf_is_a_statement_that_a_reader_takes() -> None:
+def test_pdf_is_a_statement_that_a_reader_opens() -> None:
     found = statement(LUNCH, opening=1000)
-    document, reader = render(found, "pdf"), read(found)
+    document, reader = StatementDocument.of(found, "pdf"), read(found)
     assert document.content_type == "application/pdf"
     assert document.file_name == f"statement_{ACCOUNT}_2026-10-01_2026-11-01.pdf"
     assert document.text.startswith("%PDF-1.")
@@ -236,8 +238,8 @@ def test_pdf_is_a_statement_that_a_reader_takes() -> None:
         assert wanted in page, wanted
 
 
-def test_pdf_is_ascii_and_its_cross_references_are_right() -> None:
-    document = render(statement([(5, "Zoë")]), "pdf").text
+def test_pdf_is_ascii_with_correct_cross_references() -> None:
+    document = StatementDocument.of(statement([(5, "Zoë")]), "pdf").text
     assert document.isascii()
     start = int(re.findall(r"startxref\n(\d+)", document)[-1])
     assert document[start:].startswith("xref")
@@ -250,8 +252,8 @@ def test_pdf_is_ascii_and_its_cross_references_are_right() -> None:
 
 
 def test_pdf_is_the_same_for_the_same_statement() -> None:
-    assert render(statement(LUNCH), "pdf") == render(statement(LUNCH), "pdf")
-    assert render(statement(LUNCH), "pdf").text != render(statement(LUNCH[:2]), "pdf").text
+    assert StatementDocument.of(statement(LUNCH), "pdf") == StatementDocument.of(statement(LUNCH), "pdf")
+    assert StatementDocument.of(statement(LUNCH), "pdf").text != StatementDocument.of(statement(LUNCH[:2]), "pdf").text
 
 
 def test_pdf_of_a_period_that_has_not_ended_says_so() -> None:
@@ -268,11 +270,11 @@ def test_pdf_repeats_its_table_header_and_counts_its_pages() -> None:
         assert f"page {number} of 4" in page
         assert "Account statement" in page
         assert ("Description" in page) == ("entry-" in page)
-    # Right after it the reader finds the reference, which begins with a letter.
+    # The reader finds the reference, which begins with a letter, right after the description.
     assert re.findall(r"entry-(\d+)", "".join(texts)) == [str(number) for number in range(120)]
 
 
-def test_pdf_totals_move_to_a_page_of_their_own_where_there_is_no_room() -> None:
+def test_pdf_totals_move_to_a_new_page_if_they_do_not_fit() -> None:
     for count in range(30, 45):
         pages = [page.extract_text() for page in read(statement([(5, "lunch")] * count)).pages]
         assert sum(page.count("Totals:") for page in pages) == 1
@@ -307,12 +309,12 @@ def test_pdf_wraps_long_descriptions_in_three_lines_at_most(description: str) ->
     assert len(reader.pages) <= 3
 
 
-def test_pdf_marks_what_it_leaves_out() -> None:
+def test_pdf_marks_omitted_text() -> None:
     assert "…" in text(statement([(5, "x" * 500)]))
     assert "…" not in text(statement([(5, "x" * 60)]))
 
 
-def test_pdf_has_debits_left_of_credits_left_of_balances() -> None:
+def test_pdf_has_columns_for_debits_credits_and_balances() -> None:
     places: dict[str, float] = {}
 
     def visit(shown: str, _: object, matrix: Sequence[float], *rest: object) -> None:
@@ -332,40 +334,40 @@ def test_pdf_amounts_stay_in_their_columns() -> None:
 
 @pytest.mark.parametrize("description", ["Invoice 4711, thank you", "🍕" * 500, 'say "hello"\\ ' * 40])
 @pytest.mark.parametrize("format", ["json", "csv"])
-def test_ten_thousand_lines_fit_lambdas_answer(format: str, description: str) -> None:
-    document = render(statement([(-(10**14), description)] * 10_000), format)  # type: ignore[arg-type]
-    assert len(json.dumps({"statusCode": 200, "body": document.text}).encode()) < MOST
+def test_ten_thousand_lines_fit_into_a_response(format: str, description: str) -> None:
+    document = StatementDocument.of(statement([(-(10**14), description)] * 10_000), format)  # type: ignore[arg-type]
+    assert len(json.dumps({"statusCode": 200, "body": document.text}).encode()) < MAX_RESPONSE_BYTES
 
 
-def test_ten_thousand_lines_of_pdf_fit_lambdas_answer() -> None:
+def test_ten_thousand_lines_of_pdf_fit_into_a_response() -> None:
     changes = [
         (10**10 + 7919 * number % 10**9, f"{number} Invoice, thank you very much, 深圳") for number in range(10_000)
     ]
-    document = render(statement(changes), "pdf").text
-    assert len(json.dumps({"statusCode": 200, "body": document}).encode()) < MOST
+    document = StatementDocument.of(statement(changes), "pdf").text
+    assert len(json.dumps({"statusCode": 200, "body": document}).encode()) < MAX_RESPONSE_BYTES
     assert len(PdfReader(io.BytesIO(document.encode())).pages) > 200
 
 
 def test_the_memory_of_ten_thousand_lines_of_pdf() -> None:
     found = statement([(10**10 + number, "深圳 invoice " * 20) for number in range(500)])
-    render(found, "pdf")
+    StatementDocument.of(found, "pdf")
     tracemalloc.start()
-    render(found, "pdf")
+    StatementDocument.of(found, "pdf")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Twenty times as many lines take at most twenty times as much, of 1769 MB.
+    # Twenty times as many lines take at most twenty times as much. The function has 1769 MB.
     assert peak * 20 < 300 * 2**20
 
 
 @pytest.mark.parametrize("description", ["lunch", "word " * 100, "x" * 500, "深" * 500, "﷽" * 500])
 def test_the_work_of_a_line_of_pdf_is_bounded(description: str) -> None:
-    """Ten thousand lines are to be drawn in a few seconds of Lambda's 29, whatever people write."""
+    """Ten thousand lines have to take a few seconds at most, whatever their descriptions are."""
     few, many = (calls_of(statement([(5, description)] * count)) for count in (20, 120))
     assert (many - few) / 100 < 6_000
 
 
 def calls_of(found: Statement) -> int:
-    """How many functions are called for a PDF."""
+    """Return the number of function calls for a PDF."""
     calls = 0
 
     def count(frame: object, event: str, arg: object) -> None:
@@ -374,15 +376,33 @@ def calls_of(found: Statement) -> int:
 
     sys.setprofile(count)
     try:
-        render(found, "pdf")
+        StatementDocument.of(found, "pdf")
     finally:
         sys.setprofile(None)
     return calls
 
 
-def test_a_statement_is_not_changed_by_being_rendered() -> None:
+def test_rendering_does_not_change_the_statement() -> None:
     found = statement(LUNCH)
     kept = replace(found)
     for each in ("json", "csv", "pdf"):
-        render(found, each)
+        StatementDocument.of(found, each)
     assert found == kept
+
+
+@pytest.mark.parametrize(("format", "imported"), [("json", []), ("csv", ["csv"]), ("pdf", ["fpdf", "pdf"])])
+def test_only_the_modules_of_the_requested_format_are_imported(format: str, imported: list[str]) -> None:
+    code = """
+import sys
+from functions.accounts.domain.journal import Statement
+from functions.accounts.models.statements import StatementDocument
+at = "2026-10-01T00:00:00.000Z"
+StatementDocument.of(Statement("acc_1", "Main", "", "USD", at, at, at, 0, 0, ()), sys.argv[1])
+formats = "functions.accounts.models.formats."
+print(*sorted(name.removeprefix(formats) for name in sys.modules if name.startswith(formats) or name == "fpdf"))
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(
+        [sys.executable, "-c", code, format], capture_output=True, text=True, check=True, env=environment
+    )
+    assert run.stdout.split() == imported

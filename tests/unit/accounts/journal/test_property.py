@@ -1,4 +1,4 @@
-"""Whatever a journal holds, consecutive statements meet, sum up to the whole, and agree with balances at their cuts."""
+"""For any journal, consecutive statements meet, add up to the whole, and agree with the balances at their ends."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from functions.accounts.service.journal import Direction, Journal
 from functions.accounts.store.journal import JournalStore
 from tests.support.memory_table import MemoryTable
-from tests.unit.accounts.journal.scribe import ACCOUNT, OWNER, Scribe
+from tests.unit.accounts.journal.world import ACCOUNT, OWNER, World
 
 _CHANGES = st.integers(-500, 500).filter(bool)
 _STEPS = st.one_of(
@@ -24,30 +24,30 @@ _STEPS = st.one_of(
 _JOURNALS = st.lists(st.tuples(_STEPS, st.sampled_from([0, 0, 1, 2, 1000])), max_size=25)
 
 
-def written(journal: list[tuple[tuple[str, object], int]]) -> Scribe:
-    scribe = Scribe(MemoryTable())
+def written(journal: list[tuple[tuple[str, object], int]]) -> World:
+    world = World(MemoryTable())
     for (kind, how), pause in journal:
         match kind, how:
             case "line", int(change):
-                scribe.line(change)
+                world.line(change)
             case "hold", int(change):
-                scribe.line(held=change, step="reserve")
+                world.line(held=change, step="reserve")
             case "settle", int(change):
-                scribe.line(change, change, step="settle")
+                world.line(change, change, step="settle")
             case "limit", int(limit):
-                scribe.limit(limit)
+                world.limit(limit)
             case "page", list(changes):
-                scribe.page(changes)
-        scribe.clock.advance(milliseconds=pause)
-    scribe.head()
-    return scribe
+                world.batch(changes)
+        world.clock.advance(milliseconds=pause)
+    world.head()
+    return world
 
 
 @given(journal=_JOURNALS, data=st.data())
 def test_any_partition_of_time(journal: list[tuple[tuple[str, object], int]], data: st.DataObject) -> None:
-    scribe = written(journal)
-    reader = Journal(JournalStore(scribe.table), scribe.clock)
-    begin, end = Scribe(MemoryTable()).clock() - timedelta(seconds=1), scribe.clock() + timedelta(seconds=1)
+    world = written(journal)
+    reader = Journal(JournalStore(world.table), world.clock)
+    begin, end = World(MemoryTable()).clock() - timedelta(seconds=1), world.clock() + timedelta(seconds=1)
     span = (end - begin) // timedelta(milliseconds=1)
     offsets = data.draw(st.sets(st.integers(1, max(1, span - 1001)), max_size=6))
     cuts = sorted({timestamp(begin + timedelta(milliseconds=each)) for each in (0, span, *offsets)})
@@ -58,9 +58,9 @@ def test_any_partition_of_time(journal: list[tuple[tuple[str, object], int]], da
     ]  # fmt: skip
     whole = reader.statement(ACCOUNT, OWNER, is_admin=False, since=cuts[0], until=cuts[-1])
 
-    assert [(line.at, line.posted_change) for line in whole.lines] == scribe.entries
+    assert [(line.at, line.posted_change) for line in whole.lines] == world.entries
     assert [line for part in parts for line in part.lines] == list(whole.lines)
-    assert (whole.opening, whole.closing) == (0, scribe.posted) == (parts[0].opening, parts[-1].closing)
+    assert (whole.opening, whole.closing) == (0, world.posted) == (parts[0].opening, parts[-1].closing)
     assert all(one.closing == two.opening for one, two in pairwise(parts))
     assert sum(part.credits for part in parts) == whole.credits
     assert sum(part.debits for part in parts) == whole.debits
@@ -73,21 +73,21 @@ def test_any_partition_of_time(journal: list[tuple[tuple[str, object], int]], da
 
 @given(journal=_JOURNALS)
 def test_the_balance_as_of_every_moment(journal: list[tuple[tuple[str, object], int]]) -> None:
-    scribe = written(journal)
-    reader = Journal(JournalStore(scribe.table), scribe.clock)
-    for at in {each[0] for each in scribe.history} | {scribe.now}:
+    world = written(journal)
+    reader = Journal(JournalStore(world.table), world.clock)
+    for at in {each[0] for each in world.history} | {world.now}:
         found = reader.balance(ACCOUNT, OWNER, is_admin=False, at=at)
-        assert (found.posted, found.held, found.available) == scribe.balance(at)
+        assert (found.posted, found.held, found.available) == world.balance(at)
     now = reader.balance(ACCOUNT, OWNER, is_admin=False, at=None)
-    assert (now.posted, now.held, now.available) == scribe.balance(scribe.now)
+    assert (now.posted, now.held, now.available) == world.balance(world.now)
 
 
 @given(journal=_JOURNALS, limit=st.integers(1, 5), direction=st.sampled_from(["debit", "credit", None]))
 def test_pages_of_any_size_hold_every_entry_once(
     journal: list[tuple[tuple[str, object], int]], limit: int, direction: Direction | None
 ) -> None:
-    scribe = written(journal)
-    reader = Journal(JournalStore(scribe.table), scribe.clock)
+    world = written(journal)
+    reader = Journal(JournalStore(world.table), world.clock)
     seen, position = [], None
     while True:
         page = reader.entries(
@@ -98,6 +98,6 @@ def test_pages_of_any_size_hold_every_entry_once(
         position = page.next_position
         if position is None:
             break
-    wanted = [change for _, change in scribe.entries if direction is None or (change < 0) == (direction == "debit")]
+    wanted = [change for _, change in world.entries if direction is None or (change < 0) == (direction == "debit")]
     assert [line.posted_change for line in seen] == wanted[::-1]
     assert sorted({line.version for line in seen}, reverse=True) == [line.version for line in seen]

@@ -1,12 +1,12 @@
-"""Operations drawn by chance, likely to meet on the same accounts, transfers and holds."""
+"""Random operations, often on the same accounts, transfers and holds."""
 
 from collections.abc import Sequence
 from random import Random
 
-from common.tasks import Post, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import Post, Refuse, Release, Reserve, Settle
 
-from tests.unit.accounts.ledger.bench import ALICE, BOB, CAROL, EURO_RAIL, EVA, FEES, RAIL, STRANGER, lapse_at, trf
 from tests.unit.accounts.ledger.model import Fold, Lapse, Operation, SetAlert, SetCredit, SetLimits, SetStatus, Wait
+from tests.unit.accounts.ledger.world import ALICE, BOB, CAROL, EURO_RAIL, EVA, FEES, RAIL, STRANGER, lapse_at, trf
 
 CUSTOMERS = [ALICE, BOB, CAROL]
 PAYERS = [*CUSTOMERS, RAIL, EVA, STRANGER]
@@ -14,7 +14,7 @@ PAYEES = [*CUSTOMERS, RAIL, FEES, EURO_RAIL, EVA, STRANGER]
 
 
 def draw(random: Random, held: Sequence[str] = ()) -> Operation:
-    """Some operation; `held` are transfers that most settlements and releases shall be of."""
+    """Return a random operation. Most settlements and releases are of transfers in `held`."""
     transfer_id = trf(random.choice([random.randint(1, 6), random.randint(1, 60)]))
     hold_id = trf(random.randint(101, 112))
     resolved = random.choice(held) if held and random.random() < 0.8 else hold_id
@@ -47,34 +47,34 @@ def draw(random: Random, held: Sequence[str] = ()) -> Operation:
     return random.choices([operation for _, operation in kinds], weights)[0]
 
 
-def rival(random: Random, operation: Operation, held: Sequence[str]) -> Operation:
-    """What another writer does meanwhile: often to the same accounts, hold or inbox, or the very same."""
+def concurrent_operation(random: Random, operation: Operation, held: Sequence[str]) -> Operation:
+    """Return what another writer does meanwhile: often to the same accounts, hold or pending credits, or the same."""
     if random.random() < 0.3:
         return draw(random, held)
-    rivals: list[Operation] = [operation]
+    candidates: list[Operation] = [operation]
     match operation:
         case Post(transfer_id=transfer_id, source_account_id=source, destination_account_id=destination):
             number, amount = trf(random.randint(1, 60)), random.randint(1, 200)
             third = random.choice([name for name in (*CUSTOMERS, RAIL) if name not in (source, destination)])
-            rivals += [Post(number, source, third, amount, "USD"), Post(number, third, destination, amount, "USD")]
-            rivals += [Refuse(transfer_id, "failed"), SetStatus(source, "frozen"), SetStatus(destination, "closed")]
-            rivals += [_limits(random, source), SetAlert(source, 200), SetCredit(source, 100), Wait(1)]
+            candidates += [Post(number, source, third, amount, "USD"), Post(number, third, destination, amount, "USD")]
+            candidates += [Refuse(transfer_id, "failed"), SetStatus(source, "frozen"), SetStatus(destination, "closed")]
+            candidates += [_limits(random, source), SetAlert(source, 200), SetCredit(source, 100), Wait(1)]
         case Reserve(transfer_id=transfer_id, account_id=account_id):
-            rivals += [Release(transfer_id), SetStatus(account_id, "frozen")]
-            rivals += [_limits(random, account_id), SetAlert(account_id, 200), SetCredit(account_id, 0), Wait(1)]
-            rivals += [Reserve(trf(random.randint(101, 112)), account_id, random.randint(1, 200), "USD")]
+            candidates += [Release(transfer_id), SetStatus(account_id, "frozen")]
+            candidates += [_limits(random, account_id), SetAlert(account_id, 200), SetCredit(account_id, 0), Wait(1)]
+            candidates += [Reserve(trf(random.randint(101, 112)), account_id, random.randint(1, 200), "USD")]
         case Settle(transfer_id=transfer_id) | Release(transfer_id=transfer_id) | Lapse(transfer_id=transfer_id):
-            rivals += [Release(transfer_id), Settle(transfer_id, random.choice(CUSTOMERS), random.randint(1, 60))]
-            rivals += [Lapse(transfer_id)]
+            candidates += [Release(transfer_id), Settle(transfer_id, random.choice(CUSTOMERS), random.randint(1, 60))]
+            candidates += [Lapse(transfer_id)]
         case SetLimits(account_id=account_id) | SetAlert(account_id=account_id) | SetCredit(account_id=account_id):
-            rivals += [_limits(random, account_id), SetAlert(account_id, 100), SetStatus(account_id, "frozen")]
-            rivals += [Post(trf(random.randint(1, 60)), account_id, RAIL, random.randint(1, 200), "USD")]
+            candidates += [_limits(random, account_id), SetAlert(account_id, 100), SetStatus(account_id, "frozen")]
+            candidates += [Post(trf(random.randint(1, 60)), account_id, RAIL, random.randint(1, 200), "USD")]
         case Fold(account_id=account_id):
-            rivals += [
+            candidates += [
                 Post(trf(random.randint(1, 60)), RAIL, random.choice(CUSTOMERS), 5, "USD"),
                 Fold(account_id, (0, 1)),
             ]
-    return random.choice([each for each in rivals if _is_about_customers(each)] or [operation])
+    return random.choice([each for each in candidates if _is_about_customers(each)] or [operation])
 
 
 def _limits(random: Random, account_id: str) -> SetLimits:
@@ -86,7 +86,7 @@ def _lapse_at(random: Random) -> str:
 
 
 def _odd(random: Random, transfer_id: str, amount: int) -> Post:
-    """A posting that has most often to be refused."""
+    """Return a posting that is refused in most cases."""
     source = random.choice(PAYERS)
     destination = random.choice([name for name in PAYEES if name != source])
     return Post(transfer_id, source, destination, amount, random.choice(["USD", "EUR"]))

@@ -1,19 +1,19 @@
-"""The ledger as it ought to be: plain numbers, one operation after another, no faults."""
+"""A model of the ledger: plain numbers, one operation after another, no faults."""
 
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from common.contracts.accounts import Post, Refuse, Release, Reserve, Settle
 from common.dynamo import Item
-from common.tasks import Post, Refuse, Release, Reserve, Settle
 
-from tests.unit.accounts.ledger.books import Books
+from tests.unit.accounts.ledger.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
 class SetStatus:
-    """What an owner or admin does to an account: an account with money or holds is not closed."""
+    """Change the status of an account. An account with money or holds can't be closed."""
 
     account_id: str
     status: str
@@ -21,7 +21,7 @@ class SetStatus:
 
 @dataclass(frozen=True)
 class SetLimits:
-    """What an owner lets go in a day and in a week; None is no limit."""
+    """Set the spending limits of a day and a week; None means no limit."""
 
     account_id: str
     daily: int | None
@@ -30,7 +30,7 @@ class SetLimits:
 
 @dataclass(frozen=True)
 class SetAlert:
-    """Below what the owner wants to know of it; None for never."""
+    """Set the low-balance threshold; None means no alert."""
 
     account_id: str
     threshold: int | None
@@ -38,7 +38,7 @@ class SetAlert:
 
 @dataclass(frozen=True)
 class SetCredit:
-    """How much an admin lends; not less than what is used."""
+    """Set the credit limit, which can't be below the credit in use."""
 
     account_id: str
     credit_limit: int
@@ -46,7 +46,7 @@ class SetCredit:
 
 @dataclass(frozen=True)
 class SetHot:
-    """Whether an admin has an account's credits go to its inbox."""
+    """Make an account hot, or no longer hot."""
 
     account_id: str
     hot: bool
@@ -54,21 +54,21 @@ class SetHot:
 
 @dataclass(frozen=True)
 class Lapse:
-    """The clock's look at one hold."""
+    """Let one hold lapse if it is past its time."""
 
     transfer_id: str
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Days pass."""
+    """Let days pass."""
 
     days: int
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A folder that looks at these shards."""
+    """Fold the pending credits of these shards."""
 
     account_id: str
     shards: tuple[int, ...]
@@ -79,12 +79,12 @@ Operation = (
     | SetStatus | SetLimits | SetAlert | SetCredit | SetHot | Wait | Fold
 )  # fmt: skip
 Answer = tuple[str, str, int]
-"""Outcome, code, amount (0 for a posting); times are left to the books."""
-Told = tuple[str, ...]
-"""An event: its type, account, and data, as text."""
+"""Outcome, code, and amount (0 for a posting); times are checked elsewhere."""
+EventRow = tuple[str, ...]
+"""An event: its type, account and data, as text."""
 
 SATURDAY = date(2026, 11, 21)
-"""Day 0. The tests' clock stands in the middle of a day, and moves on by whole days and a few milliseconds."""
+"""Day 0. The clock of the tests is in the middle of a day. It advances by whole days and a few milliseconds."""
 
 
 @dataclass
@@ -97,22 +97,22 @@ class Account:
     daily: int | None = None
     weekly: int | None = None
     alert: int | None = None
-    gone: Counter[int] = field(default_factory=Counter)
-    """What left, or is held to leave, by the day on which that was decided."""
-    told: set[tuple[str, int]] = field(default_factory=set)
-    """The days and weeks of which the owner was told that their limit was met."""
+    counted: Counter[int] = field(default_factory=Counter)
+    """What was spent or held, by the day on which it was counted."""
+    notified: set[tuple[str, int]] = field(default_factory=set)
+    """The days and weeks with an event that their limit was exceeded."""
 
     @property
     def available(self) -> int:
         return self.posted - self.held + self.credit_limit
 
     def spent(self, day: int) -> tuple[int, int]:
-        """In the day, and in the week that it is in."""
-        return self.gone[day], sum(amount for other, amount in self.gone.items() if week(other) == week(day))
+        """Return what was spent in a day and in its week."""
+        return self.counted[day], sum(amount for other, amount in self.counted.items() if week(other) == week(day))
 
 
 def week(day: int) -> int:
-    """Day 2 is a Monday."""
+    """Return the number of a day's week. Day 2 is a Monday."""
     return (day + 5) // 7
 
 
@@ -124,8 +124,8 @@ class Model:
     holds: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
     """Status, account, amount (held, paid or given back), and the code of a decline."""
     times: dict[str, tuple[int, int | None]] = field(default_factory=dict)
-    """The day on which a hold was made, and that on which it lapses."""
-    events: list[Told] = field(default_factory=list)
+    """The day on which a hold was made, and the day on which it lapses."""
+    events: list[EventRow] = field(default_factory=list)
 
     def fork(self) -> "Model":
         return deepcopy(self)
@@ -144,30 +144,27 @@ class Model:
             sorted(self.events),
         )
 
-    def state_of(self, books: Books, events: list[Told]) -> object:
-        """The same state, as a ledger's items and its stream tell it."""
-        balances = books.balances()
+    def state_of(self, snapshot: Snapshot, events: list[EventRow]) -> object:
+        """Return the state of a ledger, from its items and its events."""
+        balances = snapshot.balances()
         holds = {}
-        for transfer_id, hold in books.holds.items():
+        for transfer_id, hold in snapshot.holds.items():
             amount = hold["settled_amount"] if hold["status"] == "settled" else hold["amount"]
             holds[transfer_id] = (hold["status"], hold["account_id"], amount, hold.get("code", ""))
         return (
             {
                 name: (
                     *balances.get(name, (0, 0)),
-                    *(("active", 0, None, None, None, 0, 0) if ":" in name else _seen(books.heads[name], self.today)),
+                    *(_SYSTEM if ":" in name else _state_of(snapshot.heads[name], self.today)),
                 )
                 for name in self.accounts
             },
-            {
-                (marker["transfer_id"], marker["step"]): (marker["outcome"], marker["code"], 0)
-                for marker in books.markers
-            },
+            {(step["transfer_id"], step["step"]): (step["outcome"], step["code"], 0) for step in snapshot.steps},
             holds,
             sorted(events),
         )
 
-    def apply(self, operation: Operation) -> Answer:  # noqa: C901 (one line an operation)
+    def apply(self, operation: Operation) -> Answer:  # noqa: C901 (one case an operation)
         match operation:
             case Post():
                 return self._post(operation)
@@ -183,7 +180,7 @@ class Model:
             case Lapse():
                 return self._lapse(operation.transfer_id)
             case SetLimits():
-                return self._limit(operation)
+                return self._set_limits(operation)
             case SetAlert():
                 account = self.accounts[operation.account_id]
                 if account.status == "closed":
@@ -203,8 +200,8 @@ class Model:
                 return "waited", "", 0
             case SetStatus():
                 account = self.accounts[operation.account_id]
-                emptied = not account.posted and not account.held
-                if account.status != operation.status == "closed" and not emptied:
+                is_empty = not account.posted and not account.held
+                if account.status != operation.status == "closed" and not is_empty:
                     return "refused", "", 0
                 if account.status == "closed" != operation.status:
                     return "refused", "", 0
@@ -219,7 +216,7 @@ class Model:
             refusal = self._cannot_pay(post.source_account_id, post.amount, post.currency)
             refusal = refusal or self._cannot_be_paid(post.destination_account_id, post.currency)
             if not refusal:
-                self._leave(post.source_account_id, post.amount)
+                self._spend(post.source_account_id, post.amount)
                 self.accounts[post.source_account_id].posted -= post.amount
                 self.accounts[post.destination_account_id].posted += post.amount
             self.steps[step] = (*(refusal or ("posted", "")), 0)
@@ -229,7 +226,7 @@ class Model:
         if reserve.transfer_id not in self.holds:
             refusal = self._cannot_pay(reserve.account_id, reserve.amount, reserve.currency)
             if not refusal:
-                self._leave(reserve.account_id, reserve.amount)
+                self._spend(reserve.account_id, reserve.amount)
                 self.accounts[reserve.account_id].held += reserve.amount
                 lapses = (date.fromisoformat(reserve.lapses_at[:10]) - SATURDAY).days if reserve.lapses_at else None
                 self.times[reserve.transfer_id] = self.today, lapses
@@ -251,7 +248,7 @@ class Model:
             return "declined", refusal[1], 0
         self.accounts[payer].held -= held
         self.accounts[payer].posted -= amount
-        self.accounts[payer].gone[self.times[settle.transfer_id][0]] -= held - amount
+        self.accounts[payer].counted[self.times[settle.transfer_id][0]] -= held - amount
         self.accounts[settle.destination_account_id].posted += amount
         self.holds[settle.transfer_id] = "settled", payer, amount, ""
         return self._hold(settle.transfer_id)
@@ -271,30 +268,30 @@ class Model:
     def _give_back(self, transfer_id: str) -> Answer:
         _, account_id, amount, _ = self.holds[transfer_id]
         self.accounts[account_id].held -= amount
-        self.accounts[account_id].gone[self.times[transfer_id][0]] -= amount
+        self.accounts[account_id].counted[self.times[transfer_id][0]] -= amount
         self.holds[transfer_id] = "lapsed" if self._is_past(transfer_id) else "released", account_id, amount, ""
         return self._hold(transfer_id)
 
-    def _leave(self, name: str, amount: int) -> None:
-        """Counts what leaves an account, and tells its owner where little is left."""
+    def _spend(self, name: str, amount: int) -> None:
+        """Count what is spent, and add an event if the balance becomes low."""
         account = self.accounts[name]
         if ":" in name:
             return
-        account.gone[self.today] += amount
+        account.counted[self.today] += amount
         before, after = account.available, account.available - amount
         if account.alert is not None and before >= account.alert > after:
             self.events.append(("balance.low", name, str(after), str(account.alert)))
 
-    def _limit(self, wanted: SetLimits) -> Answer:
+    def _set_limits(self, wanted: SetLimits) -> Answer:
         account = self.accounts[wanted.account_id]
         if account.status == "closed":
             return "refused", "", 0
         kept = set()
         if account.daily == wanted.daily:
-            kept |= {each for each in account.told if each[0] == "daily"}
+            kept |= {each for each in account.notified if each[0] == "daily"}
         if account.weekly == wanted.weekly:
-            kept |= {each for each in account.told if each[0] == "weekly"}
-        account.daily, account.weekly, account.told = wanted.daily, wanted.weekly, kept
+            kept |= {each for each in account.notified if each[0] == "weekly"}
+        account.daily, account.weekly, account.notified = wanted.daily, wanted.weekly, kept
         return "set", "", 0
 
     def _hold(self, transfer_id: str) -> Answer:
@@ -323,8 +320,8 @@ class Model:
         ):
             if limit is not None and spent + amount > limit:
                 refused = True
-                if (period, number) not in account.told:
-                    account.told.add((period, number))
+                if (period, number) not in account.notified:
+                    account.notified.add((period, number))
                     self.events.append(("limit.exceeded", name, period, str(limit), str(spent), str(amount)))
         return ("declined", "limit_exceeded") if refused else None
 
@@ -335,8 +332,11 @@ class Model:
         return ("failed", "currency_mismatch") if account.currency != currency else None
 
 
-def _seen(head: Item, today: int) -> tuple[object, ...]:
-    """An account's state on a day as its head tells it."""
+_SYSTEM = ("active", 0, None, None, None, 0, 0)
+
+
+def _state_of(head: Item, today: int) -> tuple[object, ...]:
+    """Return an account's state on a day, from its head."""
     moment = SATURDAY + timedelta(days=today)
     year, number, _ = moment.isocalendar()
     return (

@@ -1,6 +1,6 @@
-"""Many writers at once on few accounts, one call to the table at a time in an order that a seed decides.
+"""Concurrent writers on few accounts. One call to the table runs at a time, in an order that a seed decides.
 
-REMIT_FUZZ_EXAMPLES sets how many seeds are run; the seed is in the test's name.
+REMIT_FUZZ_EXAMPLES sets the number of seeds. The seed is in the name of the test.
 """
 
 import os
@@ -13,28 +13,23 @@ from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
-from common.dynamo import Contended
-from common.tasks import HoldOutcome, Post, PostOutcome, Refuse, Release
+from common.contracts.accounts import HoldOutcome, Post, PostOutcome, Refuse, Release
+from common.errors import Contended
 
-from functions.accounts.domain import ledger, pages
-from functions.accounts.service.ledger import Busy
+from functions.accounts.domain import folding, ledger
 from tests.support.clock import FakeClock
 from tests.support.memory_table import Call, Conflict, MemoryTable, throttled
-from tests.unit.accounts.ledger.bench import FEES, RAIL, Bench, published
-from tests.unit.accounts.ledger.books import Books
 from tests.unit.accounts.ledger.drawing import CUSTOMERS, draw
 from tests.unit.accounts.ledger.model import Operation
+from tests.unit.accounts.ledger.snapshot import Snapshot
+from tests.unit.accounts.ledger.world import FEES, RAIL, Crash, World, published
 
 WORKERS = 5
 SEEDS = range(int(os.environ.get("REMIT_FUZZ_EXAMPLES", "50")) // 2)
 
 
-class Crash(Exception):
-    """The process died, or never heard the reply."""
-
-
-class Baton:
-    """Lets one thread run at a time; whoever yields hands on to one that the seed picks."""
+class Scheduler:
+    """Lets one thread run at a time, and picks the next one by the seed."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -50,19 +45,19 @@ class Baton:
             threads.append(thread)
             thread.start()
             ready.acquire()
-        self._hand_on()
+        self._resume_another()
         self._done.acquire()
         for thread in threads:
             thread.join()
         for error in self._errors:
             raise error
 
-    def pass_on(self) -> None:
+    def switch(self) -> None:
         mine = self._turns[get_ident()]
-        self._hand_on()
+        self._resume_another()
         mine.acquire()
 
-    def _hand_on(self) -> None:
+    def _resume_another(self) -> None:
         if self._turns:
             self._random.choice(list(self._turns.values())).release()
         else:
@@ -78,20 +73,20 @@ class Baton:
             self._errors.append(error)
         finally:
             del self._turns[get_ident()]
-            self._hand_on()
+            self._resume_another()
 
 
 @dataclass
-class Weather:
-    """Hands on at every call, lets time pass, and now and then makes the call fail."""
+class Faults:
+    """Switches threads at every call, lets time pass, and makes some calls fail."""
 
     random: Random
-    baton: Baton
+    scheduler: Scheduler
     clock: FakeClock
     chance: float
 
     def __call__(self, call: Call) -> None:
-        self.baton.pass_on()
+        self.scheduler.switch()
         self.clock.advance(milliseconds=self.random.randint(-15, 20))
         if call.moment == "between" or self.random.random() > self.chance:
             return
@@ -102,54 +97,54 @@ class Weather:
         raise Crash
 
 
-def persist(bench: Bench, operation: Operation) -> PostOutcome | HoldOutcome | str:
-    """Asks until there is an answer, as a saga does."""
+def run_until_done(world: World, operation: Operation) -> PostOutcome | HoldOutcome | str:
+    """Call until there is an outcome, as a saga does."""
     for _ in range(100):
         try:
-            return bench.run(operation)
+            return world.run(operation)
         except ValueError:
             return "refused"
-        except (Crash, ClientError, Contended, Busy):
+        except (Crash, ClientError, Contended):
             continue
-    raise AssertionError(f"no answer to {operation}")
+    raise AssertionError(f"no outcome of {operation}")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("chance", [0.0, 0.1], ids=["calm", "faults"])
-def test_writers_at_once_leave_books_that_balance(seed: int, chance: float) -> None:
+def test_concurrent_writers_leave_a_consistent_ledger(seed: int, chance: float) -> None:
     random = Random(f"{seed} {chance}")
     table = MemoryTable(chunk=2, page=2)
-    bench = Bench(table)
-    baton = Baton(random)
+    world = World(table)
+    scheduler = Scheduler(random)
     answers: list[tuple[Operation, PostOutcome | HoldOutcome | str]] = []
 
     def worker(operations: list[Operation]) -> Callable[[], None]:
-        return lambda: answers.extend((operation, persist(bench, operation)) for operation in operations)
+        return lambda: answers.extend((operation, run_until_done(world, operation)) for operation in operations)
 
-    with mock.patch.object(pages, "PAGE_LINES", 3), mock.patch.object(ledger, "INBOX_SHARDS", 2):
+    with mock.patch.object(folding, "BATCH_CREDITS", 3), mock.patch.object(ledger, "PENDING_SHARDS", 2):
         for number, account_id in enumerate(CUSTOMERS):
-            bench.fund(account_id, 300, 200 + number)
-        table.hook = Weather(random, baton, bench.clock, chance)
-        baton.run([worker([draw(random) for _ in range(12)]) for _ in range(WORKERS)])
+            world.fund(account_id, 300, 200 + number)
+        table.hook = Faults(random, scheduler, world.clock, chance)
+        scheduler.run([worker([draw(random) for _ in range(12)]) for _ in range(WORKERS)])
         table.hook = None
-        Books.of(table.items()).check()
-        # The turn of a folder that died is over by then.
-        bench.clock.advance(minutes=1)
+        Snapshot.of(table.items()).check()
+        # Long enough for the turn of a folder that died to be over.
+        world.clock.advance(minutes=1)
         for account_id in (RAIL, FEES):
-            bench.folding.fold(account_id, range(2))
-        bench.clock.advance(days=90)
-        for transfer_id in bench.ledger.lapsing():
-            assert bench.ledger.lapse(transfer_id).outcome == "lapsed"
-    books = Books.of(table.items())
-    books.check()
-    assert books.inbox == []
-    assert not any("lapse_at" in hold for hold in books.holds.values())
+            world.folding.fold(account_id, range(2))
+        world.clock.advance(days=90)
+        for transfer_id in world.ledger.lapsing():
+            assert world.ledger.lapse(transfer_id).outcome == "lapsed"
+    snapshot = Snapshot.of(table.items())
+    snapshot.check()
+    assert snapshot.pending == []
+    assert not any("lapse_at" in hold for hold in snapshot.holds.values())
     numbers = defaultdict(list)
     for event in published(table.changes):
         numbers[event["subject"]].append(event["sequence"])
-    assert all(each == sorted(set(each)) for each in numbers.values()), "an account's events ascend"
+    assert all(each == sorted(set(each)) for each in numbers.values()), "the events of an account ascend"
     for operation, answer in answers:
         if isinstance(operation, Post | Refuse):
-            assert bench.run(operation) == answer, "a step has one answer"
+            assert world.run(operation) == answer, "a step has one outcome"
         elif isinstance(answer, HoldOutcome) and answer.outcome in ("settled", "released", "lapsed"):
-            assert bench.run(Release(operation.transfer_id)) == answer, "a hold is resolved once"  # type: ignore[union-attr]
+            assert world.run(Release(operation.transfer_id)) == answer, "a hold is resolved once"  # type: ignore[union-attr]

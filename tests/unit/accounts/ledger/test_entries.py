@@ -1,29 +1,29 @@
-"""GET /v1/accounts/{account_id}/entries, as API Gateway calls it."""
+"""GET /v1/accounts/{account_id}/entries, as API Gateway invokes it."""
 
 from typing import Any
 
 import pytest
-from common.tasks import Post, Reserve
+from common.contracts.accounts import Post, Reserve
 
 from functions.accounts.api import account_entries
 from tests.support.memory_table import MemoryTable
 from tests.support.rest import Answer, event, principal, send
-from tests.unit.accounts.ledger.bench import ALICE, BOB, RAIL, SHARDS, STRANGER, Bench, trf
+from tests.unit.accounts.ledger.world import ALICE, BOB, RAIL, SHARDS, STRANGER, World, trf
 
 OWNER = f"usr_{ALICE[4:]}"
 OTHER = f"usr_{BOB[4:]}"
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    bench = Bench(MemoryTable())
-    monkeypatch.setattr(account_entries, "service", lambda: bench.journal)
-    bench.fund(ALICE, 1000)
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(MemoryTable())
+    monkeypatch.setattr(account_entries, "journal", lambda: world.journal)
+    world.fund(ALICE, 1000)
     for number in range(1, 5):
-        bench.clock.advance(seconds=1)
-        bench.ledger.post(Post(trf(number), ALICE, BOB, 10 * number, "USD", f"lunch {number}"))
-    bench.ledger.reserve(Reserve(trf(5), ALICE, 5, "USD"))
-    return bench
+        world.clock.advance(seconds=1)
+        world.ledger.post(Post(trf(number), ALICE, BOB, 10 * number, "USD", f"lunch {number}"))
+    world.ledger.reserve(Reserve(trf(5), ALICE, 5, "USD"))
+    return world
 
 
 def entries(account_id: str = ALICE, caller: str = OWNER, role: str = "customer", **query: str | list[str]) -> Answer:
@@ -43,7 +43,7 @@ def versions(answer: Answer) -> list[int]:
     return [entry["version"] for entry in answer.json["data"]]
 
 
-def test_an_entry_tells_what_a_transfer_changed(bench: Bench) -> None:
+def test_an_entry_shows_what_a_transfer_changed(world: World) -> None:
     answer = entries(limit="1")
     (entry,) = answer.json["data"]
     entry_id: str = entry.pop("id")
@@ -60,14 +60,14 @@ def test_an_entry_tells_what_a_transfer_changed(bench: Bench) -> None:
     }
 
 
-def test_holds_are_no_entries(bench: Bench) -> None:
+def test_holds_are_not_entries(world: World) -> None:
     answer = entries()
     assert versions(answer) == [5, 4, 3, 2, 1]
     assert answer.json["next_cursor"] is None
     assert answer.json["data"][-1]["direction"] == "credit"
 
 
-def test_pages_follow_one_another(bench: Bench) -> None:
+def test_every_entry_is_on_one_page(world: World) -> None:
     seen: list[int] = []
     cursor: Any = None
     for _ in range(3):
@@ -77,19 +77,19 @@ def test_pages_follow_one_another(bench: Bench) -> None:
     assert seen == [5, 4, 3, 2, 1] and cursor is None
 
 
-def test_what_is_booked_meanwhile_shifts_no_page(bench: Bench) -> None:
+def test_new_entries_do_not_shift_later_pages(world: World) -> None:
     cursor = entries(limit="2").json["next_cursor"]
-    bench.fund(ALICE, 1, 9001)
+    world.fund(ALICE, 1, 9001)
     assert versions(entries(limit="2", cursor=cursor)) == [3, 2]
 
 
-def test_from_is_inclusive_and_to_exclusive(bench: Bench) -> None:
+def test_from_is_inclusive_and_to_exclusive(world: World) -> None:
     assert versions(entries(from_="2026-11-21T09:30:01.000Z", to="2026-11-21T09:30:03Z")) == [3, 2]
     assert versions(entries(from_="2026-11-21T10:30:01+01:00")) == [5, 4, 3, 2]
     assert versions(entries(from_="2026-11-22T00:00:00Z", to="2026-11-21T00:00:00Z")) == []
 
 
-def test_directions_with_pages(bench: Bench) -> None:
+def test_pages_of_one_direction(world: World) -> None:
     assert versions(entries(direction="credit")) == [1]
     first = entries(direction="debit", limit="3")
     assert versions(first) == [5, 4, 3]
@@ -110,20 +110,20 @@ def test_directions_with_pages(bench: Bench) -> None:
         {"page": "2"},
     ],
 )
-def test_what_is_asked_wrongly(bench: Bench, query: dict[str, Any]) -> None:
+def test_invalid_queries(world: World, query: dict[str, Any]) -> None:
     answer = entries(**query)
     assert (answer.status, answer.code) == (400, "validation_failed")
 
 
-def test_a_cursor_is_good_for_its_list_alone(bench: Bench) -> None:
+def test_a_cursor_is_valid_for_its_own_list_only(world: World) -> None:
     cursor = entries(limit="2").json["next_cursor"]
     assert entries(cursor=cursor, direction="debit").code == "invalid_cursor"
     assert entries(cursor=cursor, caller=OTHER, role="admin").code == "invalid_cursor"
     assert entries(cursor="AAAA").code == "invalid_cursor"
 
 
-def test_strangers_and_system_accounts_are_not_found(bench: Bench) -> None:
-    bench.folding.fold(RAIL, SHARDS)
+def test_strangers_and_system_accounts_are_not_found(world: World) -> None:
+    world.folding.fold(RAIL, SHARDS)
     assert entries(caller=OTHER).status == 404
     assert entries(caller=OTHER, role="arbiter").status == 404
     assert entries(STRANGER).status == 404
@@ -134,6 +134,6 @@ def test_strangers_and_system_accounts_are_not_found(bench: Bench) -> None:
 
 
 def test_an_account_without_entries_has_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = Bench(MemoryTable())
-    monkeypatch.setattr(account_entries, "service", lambda: fresh.journal)
+    fresh = World(MemoryTable())
+    monkeypatch.setattr(account_entries, "journal", lambda: fresh.journal)
     assert entries().json == {"data": [], "next_cursor": None}

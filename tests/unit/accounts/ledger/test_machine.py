@@ -1,7 +1,8 @@
-"""Any operations in any order, with faults and other writers between any two calls to the table: the ledger does what
-the model does, and its books always balance.
+"""A state machine: random operations, with faults and other writers between any two calls to the table.
 
-REMIT_FUZZ_EXAMPLES sets how many runs are made; a failure prints the seed that replays it.
+The ledger has to do what the model does, and its items have to stay consistent.
+
+REMIT_FUZZ_EXAMPLES sets the number of runs. A failure prints the seed that replays it.
 """
 
 import os
@@ -11,40 +12,35 @@ from random import Random
 from unittest import mock
 
 from botocore.exceptions import ClientError
-from common.dynamo import Contended
-from common.tasks import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
+from common.errors import Contended
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from functions.accounts.domain import ledger, pages
-from functions.accounts.service.ledger import Busy
+from functions.accounts.domain import folding, ledger
 from tests.support.memory_table import Call, Conflict, MemoryTable, throttled
-from tests.unit.accounts.ledger.bench import (
+from tests.unit.accounts.ledger.drawing import CUSTOMERS, concurrent_operation, draw
+from tests.unit.accounts.ledger.model import Answer, EventRow, Fold, Lapse, Model, Operation, Wait
+from tests.unit.accounts.ledger.snapshot import Snapshot
+from tests.unit.accounts.ledger.world import (
     FEES,
     RAIL,
-    Bench,
+    Crash,
+    World,
     accounts,
     answer_of,
+    event_row,
     published,
-    told_of,
     trf,
 )
-from tests.unit.accounts.ledger.books import Books
-from tests.unit.accounts.ledger.drawing import CUSTOMERS, draw, rival
-from tests.unit.accounts.ledger.model import Answer, Fold, Lapse, Model, Operation, Told, Wait
-
-
-class Crash(Exception):
-    """The process died, or never heard the reply."""
-
 
 Fault = Callable[[Call], None]
 Script = dict[int, Fault | Operation]
-"""What happens at which moment of an operation: a fault, or another writer's whole operation."""
+"""What happens at which call of an operation: a fault, or a whole operation of another writer."""
 
 
-def crash(call: Call) -> None:
+def die(call: Call) -> None:
     raise Crash
 
 
@@ -62,7 +58,7 @@ def conflict(*positions: int) -> Fault:
 
 
 SEEDS = st.integers(0, 2**32 - 1)
-FAULTS = [crash, crash, crash, throttle, conflict(), conflict(0), conflict(1), conflict(3)]
+FAULTS = [die, die, die, throttle, conflict(), conflict(0), conflict(1), conflict(3)]
 
 
 def draw_script(random: Random, operation: Operation, held: list[str]) -> Script:
@@ -70,7 +66,9 @@ def draw_script(random: Random, operation: Operation, held: list[str]) -> Script
     moments = {Post: 6, Fold: 14}.get(type(operation), 9)
     for _ in range(random.choice([0, 1, 2, 3])):
         moment = random.randint(1, moments)
-        script[moment] = random.choice(FAULTS) if random.random() < 0.35 else rival(random, operation, held)
+        script[moment] = (
+            random.choice(FAULTS) if random.random() < 0.35 else concurrent_operation(random, operation, held)
+        )
     return script
 
 
@@ -78,80 +76,80 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.small = ExitStack()
-        self.small.enter_context(mock.patch.object(pages, "PAGE_LINES", 3))
-        self.small.enter_context(mock.patch.object(ledger, "INBOX_SHARDS", 2))
+        self.small.enter_context(mock.patch.object(folding, "BATCH_CREDITS", 3))
+        self.small.enter_context(mock.patch.object(ledger, "PENDING_SHARDS", 2))
         self.table = MemoryTable(chunk=2, page=2)
-        self.bench = Bench(self.table)
+        self.world = World(self.table)
         self.model = Model(accounts())
         for number, customer in enumerate(CUSTOMERS):
             deposit = Post(trf(200 + number), RAIL, customer, 400, "USD")
             self.model.apply(deposit)
-            self.bench.run(deposit)
-        self.answered: dict[object, object] = {}
+            self.world.run(deposit)
+        self.outcomes: dict[object, object] = {}
         self.seen = 0
-        self.told: list[Told] = []
+        self.events: list[EventRow] = []
         self.sequences: dict[str, int] = {}
 
     def teardown(self) -> None:
         self.table.hook = None
         for account_id in (RAIL, FEES):
-            self.bench.folding.fold(account_id, (0, 1))
+            self.world.folding.fold(account_id, (0, 1))
         assert self.model.apply(Wait(30)) == self.run(Wait(30))
-        for transfer_id in self.bench.ledger.lapsing():
+        for transfer_id in self.world.ledger.lapsing():
             assert self.model.apply(Lapse(transfer_id)) == self.run(Lapse(transfer_id))
-        assert list(self.bench.ledger.lapsing()) == []
-        books = Books.of(self.table.items())
-        books.check()
-        assert books.inbox == [] and self.model.state_of(books, self.heard()) == self.model.state()
+        assert list(self.world.ledger.lapsing()) == []
+        snapshot = Snapshot.of(self.table.items())
+        snapshot.check()
+        assert snapshot.pending == [] and self.model.state_of(snapshot, self.read_events()) == self.model.state()
         self.small.close()
 
     @initialize(seed=SEEDS)
     def begin(self, seed: int) -> None:
-        # Hypothesis likes to draw what it drew before: each run makes something else of it.
+        # Hypothesis often draws what it drew before. The seed of the run makes something else of it.
         self.seed = seed
 
     @rule(seed=SEEDS)
-    def something_happens(self, seed: int) -> None:
+    def run_something(self, seed: int) -> None:
         random = Random(f"{self.seed} {seed}")
         held = [transfer_id for transfer_id, hold in self.model.holds.items() if hold[0] == "open"]
         operation = draw(random, held)
         script = draw_script(random, operation, held)
-        note(f"{operation} amid {script}")
+        note(f"{operation} with {script}")
         self.step(operation, script, random.randint(-20, 40))
 
     @invariant()
-    def books_balance(self) -> None:
-        Books.of(self.table.items()).check()
+    def items_are_consistent(self) -> None:
+        Snapshot.of(self.table.items()).check()
 
-    def heard(self) -> list[Told]:
-        """What the owners were told of limits and balances so far; an account's events ascend, and none comes twice."""
+    def read_events(self) -> list[EventRow]:
+        """Return the events about limits and balances so far. The events of an account ascend, and none comes twice."""
         for event in published(self.table.changes[self.seen :]):
             assert event["sequence"] > self.sequences.get(event["subject"], 0), event
             self.sequences[event["subject"]] = event["sequence"]
             if event["type"] in ("limit.exceeded", "balance.low"):
-                self.told.append(told_of(event))
+                self.events.append(event_row(event))
         self.seen = len(self.table.changes)
-        return self.told
+        return self.events
 
     def step(self, operation: Operation, script: Script, skew: int) -> None:
-        """Runs an operation with its script, and finds the order in which the model gives the very same answers."""
-        self.bench.clock.advance(milliseconds=skew)
+        """Run an operation with its script, and find an order in which the model gives the same answers."""
+        self.world.clock.advance(milliseconds=skew)
         others: list[tuple[Operation, Answer]] = []
         moment = 0
 
         def hook(call: Call) -> None:
             nonlocal moment
             moment += 1
-            self.bench.clock.advance(milliseconds=1)
+            self.world.clock.advance(milliseconds=1)
             happening = script.get(moment)
             if callable(happening):
                 happening(call)
             elif happening is not None:
                 self.table.hook = None
                 answer = self.run(happening)
-                assert answer is not None, "without a fault there is an answer"
+                assert answer is not None, "without a fault there is an outcome"
                 others.append((happening, answer))
-                Books.of(self.table.items()).check()
+                Snapshot.of(self.table.items()).check()
                 self.table.hook = hook
 
         self.table.hook = hook
@@ -160,30 +158,30 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model = self.explain(operation, answer, others)
 
     def run(self, operation: Operation) -> Answer | None:
-        """The operation's answer, None where a fault swallowed it."""
+        """Return the outcome of an operation, None if a fault prevented it."""
         try:
-            outcome = self.bench.run(operation)
+            outcome = self.world.run(operation)
         except ValueError:
             return "ValueError", "", 0
-        except (Crash, ClientError, Contended, Busy):
+        except (Crash, ClientError, Contended):
             return None
         self.remember(operation, outcome)
         return answer_of(outcome)
 
     def remember(self, operation: Operation, outcome: PostOutcome | HoldOutcome | str) -> None:
-        """The same step has the same answer for ever, its time included."""
+        """Check that the same step has the same outcome, its time included, however often it is called."""
         if isinstance(operation, Post | Refuse):
-            assert self.answered.setdefault((operation.transfer_id, operation.step), outcome) == outcome
+            assert self.outcomes.setdefault((operation.transfer_id, operation.step), outcome) == outcome
         elif isinstance(operation, Reserve | Settle | Release | Lapse) and answer_of(outcome)[0] in (
             "settled",
             "released",
             "lapsed",
         ):
-            assert self.answered.setdefault(operation.transfer_id, outcome) == outcome
+            assert self.outcomes.setdefault(operation.transfer_id, outcome) == outcome
 
     def explain(self, operation: Operation, answer: Answer | None, others: list[tuple[Operation, Answer]]) -> Model:
-        """The model after the operation took effect somewhere among the others, or, unanswered, not at all."""
-        books, heard = Books.of(self.table.items()), self.heard()
+        """Return the model after the operation took effect among the others, or, without an outcome, not at all."""
+        snapshot, events = Snapshot.of(self.table.items()), self.read_events()
         places: list[int | None] = [*range(len(others) + 1)]
         if answer is None:
             places.append(None)
@@ -194,11 +192,11 @@ class LedgerMachine(RuleBasedStateMachine):
             if place is not None:
                 order.insert(place, (operation, answer))
             agrees = all(given in (model.apply(each), None) for each, given in order)
-            expected, observed = model.state(), model.state_of(books, heard)
+            expected, observed = model.state(), model.state_of(snapshot, events)
             tried.append((place, agrees, expected, observed))
             if agrees and expected == observed:
                 return model
-        raise AssertionError(f"{operation} answered {answer} amid {others}\nplace, agrees, model, observed: {tried}")
+        raise AssertionError(f"{operation} returned {answer} among {others}\nplace, agrees, model, observed: {tried}")
 
 
 LedgerMachine.TestCase.settings = settings(

@@ -1,0 +1,1 @@
+"""The embedded AWS: ministack with patches, the process that runs it, and the deployment of the platform into it."""

@@ -1,0 +1,28 @@
+"""Mails through SES."""
+
+from typing import Any
+
+from functions.mail.domain.texts import Mail
+
+
+class SesSender:
+    """Sends mails from one verified address."""
+
+    def __init__(self, ses: Any, source: str) -> None:
+        self._ses = ses
+        self._source = source
+
+    def send(self, address: str, mail: Mail) -> None:
+        """Send a mail as text and HTML. Raises ClientError or BotoCoreError unless SES accepted it."""
+        self._ses.send_email(
+            Source=self._source,
+            Destination={"ToAddresses": [address]},
+            Message={
+                "Subject": _content(mail.subject),
+                "Body": {"Text": _content(mail.text), "Html": _content(mail.html)},
+            },
+        )
+
+
+def _content(text: str) -> dict[str, str]:
+    return {"Data": text, "Charset": "UTF-8"}

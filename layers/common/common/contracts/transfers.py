@@ -1,0 +1,51 @@
+"""The tasks of the transfers context: the states of its sagas."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from common.contracts.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Submit a deposit to its rail. The rail answers later, through `task_token`."""
+
+    transfer_id: str
+    amount: int
+    currency: str
+    instrument: Literal["card", "bank_account"]
+    last4: str
+    task_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The rail has accepted the deposit for processing."""
+
+    outcome: Literal["submitted"] = "submitted"
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Close a transfer with the outcome of its posting. `transfer` is the record that the saga was started with."""
+
+    transfer: Mapping[str, Any]
+    outcome: Literal["posted", "declined", "failed"]
+    code: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The answer for the client of the transfer: the first one that was given, byte for byte."""
+
+    outcome: Literal["completed", "declined", "failed"]
+    status: int
+    body: str
+    content_type: str
+    location: str | None = None
+
+
+SUBMIT = Task("transfers-submit", Submit, Submitted)
+COMPLETE = Task("transfers-complete", Complete, Completed)

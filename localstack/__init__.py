@@ -1,1 +1,0 @@
-"""The AWS on your machine: the embedded emulator, its environment, deploys, mail and faults."""

@@ -1,8 +1,0 @@
-"""`python -m localstack.verify`."""
-
-import sys
-
-from localstack.verify import main
-
-if __name__ == "__main__":
-    sys.exit(main())
