@@ -12,7 +12,7 @@ CODE := functions layers emulator tools tests
 CONTEXTS := auth accounts transfers notifications mail operations
 
 .DEFAULT_GOAL := help
-.PHONY: help env up down reset status mails verify story admin crash check format gateway lint types imports template unit test fast test-dynamodb e2e fuzz mutants bench capacity lock
+.PHONY: help env up down reset status mails verify story admin crash check format gateway lint types imports template unit test fast test-dynamodb platform e2e fuzz mutants bench capacity lock
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -78,6 +78,7 @@ test: env ## every test there is, on a platform of its own
 	@$(MAKE) --no-print-directory --output-sync=target -j2 lint types imports template
 	@$(MAKE) --no-print-directory fast
 	@$(MAKE) --no-print-directory test-dynamodb
+	@$(MAKE) --no-print-directory platform
 	@$(MAKE) --no-print-directory e2e
 
 fast: env
@@ -95,6 +96,10 @@ e2e: env
 	@echo "== the deployed template"
 	@$(BIN)/python -m pytest tests/e2e
 	@$(BIN)/python -m pytest tests/template -m build
+
+platform: env ## break the launcher and kill the emulator under load
+	@echo "== the launcher, broken in every way"
+	@$(BIN)/python -m pytest tests/platform
 
 fuzz: env ## the ledger by chance for MINUTES=5 (or EXAMPLES=n); SEED=n runs a lot again that failed
 	@MINUTES=$(MINUTES) EXAMPLES=$(EXAMPLES) SEED=$(SEED) $(BIN)/python -m tests.unit.accounts.ledger.fuzz

@@ -1,6 +1,7 @@
 """The AWS port: attributes each call to a function, logs it and applies faults. `/_remit/` is its control API."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -22,12 +23,14 @@ from ministack.core import iam_actions, router
 from ministack.services import cloudformation, lambda_svc
 
 from emulator import gateway, patches
+from emulator.access import refusal
 from emulator.faults import Call, CallLog, Rule, Rules, error_response
 from emulator.gateway import Message, Receive, Scope, Send, respond
-from emulator.settings import REGION, Run
+from emulator.journal import ACCOUNT, MAX_BYTES, Journal
+from emulator.settings import LOOPBACK, REGION, Run
 from emulator.workers import APP_ID, Function, Group, Result, Worker, WorkerPool, crashed, failure, memory_of
 
-ACCOUNT = "000000000000"
+_JOURNAL_SECONDS, _SAVE_AGAIN_SECONDS = 0.25, 10
 # IAM authorizes a batch as the action on a single entry.
 _BATCH_ACTIONS = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -52,26 +55,46 @@ async def serve(run: Run) -> None:
     """Serve both ports until SIGTERM or SIGINT, then save the state."""
     patches.apply()
     gateway.apply_patches()
-    endpoint = Endpoint(run)
+    journal = Journal(run.state / "journal.jsonl")
+    patches.keep_journal(journal)
+    endpoint = Endpoint(run, journal)
     patches.run_functions_with(endpoint.run_function)
     patches.replace(hypercorn.asyncio.run, "TCPServer", TCPServer, _Connection)
     config = Config()
-    config.bind = [f"127.0.0.1:{run.port(kind)}" for kind in ("aws", "api")]
+    hosts = [f"[{address}]" if ":" in address else address for address in LOOPBACK]
+    config.bind = [f"{host}:{run.port(kind)}" for kind in ("aws", "api") for host in hosts]
     config.keep_alive_timeout = 75
     config.h11_max_incomplete_size = 64 * 1024
+    config.shutdown_timeout = 3600  # the state is saved meanwhile
     config.loglevel = "WARNING"
+    writer = asyncio.create_task(_write_journal(journal))
     try:
         await hypercorn.asyncio.serve(endpoint, config)  # type: ignore[arg-type]
     finally:
+        writer.cancel()
         endpoint.workers.stop()
+
+
+async def _write_journal(journal: Journal) -> None:
+    """Write what changes outside of requests several times a second. Save the whole state if it is necessary."""
+    saved = time.monotonic()
+    while True:
+        await asyncio.sleep(_JOURNAL_SECONDS)
+        journal.write_rest()
+        retry = not journal.is_complete and time.monotonic() - saved > _SAVE_AGAIN_SECONDS
+        if journal.size > MAX_BYTES or retry:
+            saved = time.monotonic()
+            with contextlib.suppress(OSError):
+                patches.save_state()
 
 
 class Endpoint:
     """The ASGI app of both ports."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, journal: Journal | None = None) -> None:
         self._emulator: gateway.App = ministack.app.app
         self._api = gateway.fixed_address(self._emulator)
+        self._journal = journal
         self._api_port = run.port("api")
         self._rules, self._calls = Rules(), CallLog()
         self._logical: dict[str, str] = {}
@@ -81,7 +104,10 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request on either port."""
-        if scope["type"] != "lifespan" and scope["server"][1] == self._api_port:
+        api = scope["type"] != "lifespan" and scope["server"][1] == self._api_port
+        if scope["type"] != "lifespan" and (reason := refusal(scope, aws=not api)):
+            await _refuse(reason, scope, receive, send)
+        elif api:
             await self._api(scope, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith("/_remit/"):
             await self._control(scope, receive, send)
@@ -208,6 +234,7 @@ class Endpoint:
                     "api_id": gateway.rest_api(),
                     "running": self.workers.busy(),
                     "idle_seconds": self._calls.idle_seconds(),
+                    "journal": self._journal.status() if self._journal else None,
                 }
             case "GET", "workers":
                 result = self._processes()
@@ -227,7 +254,7 @@ class Endpoint:
             case "DELETE", "faults":
                 self._rules.clear()
             case "POST", "save":
-                patches.save_state()  # in the event loop, so that no request changes the state meanwhile
+                status, result = _save(scope["path"])
             case _:
                 status, result = (
                     404,
@@ -271,16 +298,27 @@ def identify(scope: Scope, body: bytes) -> Call:
         pairs = iam_actions.dynamodb_transaction_checks(action, body, REGION, ACCOUNT)
         pairs = pairs or [(action, arn) for arn in iam_actions.dynamodb_resource_arns(body, REGION, ACCOUNT)]
     else:
-        arn = iam_actions.extract_resource_arn(service, method, path, headers, body, query, REGION, ACCOUNT)
+        arns = [iam_actions.extract_resource_arn(service, method, path, headers, body, query, REGION, ACCOUNT)]
         if action == "ses:SendEmail":
-            arn = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{_sender(query, body)}"
-        pairs = [(_BATCH_ACTIONS.get(action, action), arn)]
+            arns = [f"arn:aws:ses:{REGION}:{ACCOUNT}:{resource}" for resource in _mail_resources(query, body)]
+        pairs = [(_BATCH_ACTIONS.get(action, action), arn) for arn in arns]
     return Call(namespace, operation, tuple(dict.fromkeys(pairs)))
 
 
-def _sender(query: dict[str, list[str]], body: bytes) -> str:
-    address = query["Source"][0] if "Source" in query else json.loads(body)["FromEmailAddress"]
-    return parseaddr(address)[1]
+def _mail_resources(query: dict[str, list[str]], body: bytes) -> list[str]:
+    """Return what AWS authorizes a mail on: the sender's identity, and the configuration set if one is named."""
+    sent = {name: values[0] for name, values in query.items()} if "Source" in query else json.loads(body)
+    sets = [f"configuration-set/{sent['ConfigurationSetName']}"] if sent.get("ConfigurationSetName") else []
+    return [f"identity/{parseaddr(sent.get('Source') or sent['FromEmailAddress'])[1]}", *sets]
+
+
+def _save(path: str) -> tuple[int, Any]:
+    """Save the state in the event loop, so that no request changes it meanwhile. Return a status and a body."""
+    try:
+        patches.save_state()
+    except OSError as error:
+        return 507, gateway.problem(507, "Not saved", f"{error}. The journal has every change.", path)
+    return 200, None
 
 
 def _run_fault(rule: Rule) -> Result | None:
@@ -315,6 +353,14 @@ def _worker_variables(run: Run) -> dict[str, str]:
         "TMPDIR": str(run.temporary),
         "TZ": ":UTC",
     }
+
+
+async def _refuse(reason: str, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await respond(send, 403, gateway.problem(403, "Forbidden", reason, scope["path"]))
 
 
 async def _read(receive: Receive) -> bytes:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +25,8 @@ INTEGRATION_SECONDS = 29.0
 # How many API requests are served at once; others queue here without a worker. Invocations by functions, sagas and
 # queues are not limited, so a request never waits for its own invocations.
 MAX_CONCURRENT_REQUESTS = 4
+
+_header_lines: ContextVar[list[tuple[bytes, bytes]]] = ContextVar("_header_lines")
 
 
 class _HandlerFailed(Exception):
@@ -57,6 +61,8 @@ def apply_patches() -> None:
     wrap(apigateway_v1, "_lambda_proxy_response", "result", _proxy_response)
     wrap(apigateway_v1, "_invoke_lambda_proxy_v1", "integration api_id stage_name", _integrate)
     wrap(apigateway_v1, "_gateway_error_response", "error request", _render)
+    # A header on several lines has several values, which the emulator joins to one.
+    wrap(apigateway_v1, "_build_lambda_event_v1", "api_id stage_name stage resource request_path method", _with_lines)
 
 
 def rest_api() -> str | None:
@@ -87,6 +93,7 @@ def fixed_address(emulator: App) -> App:
         elif path != f"/{STAGE}" and not path.startswith(f"/{STAGE}/"):
             await respond(send, 404, problem(404, "Not found", f"The API is under /{STAGE}.", path))
         else:
+            _header_lines.set(scope["headers"])
             await emulator(_rewritten(scope, api_id), receive, send)
 
     return app
@@ -131,6 +138,17 @@ async def _integrate(original: Callable[..., Awaitable[Any]], *args: Any, **kwar
         return task.result()
     except _HandlerFailed:
         return apigateway_v1._gw_error("DEFAULT_5XX", "Internal server error")
+
+
+def _with_lines(original: Callable[..., dict[str, Any]], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    event = original(*args, **kwargs)
+    values: dict[str, list[str]] = defaultdict(list)
+    for name, value in _header_lines.get([]):
+        values[name.decode("latin-1").lower()].append(value.decode("latin-1"))
+    repeated = {name: lines for name, lines in values.items() if len(lines) > 1}
+    event["multiValueHeaders"] |= repeated
+    event["headers"] |= {name: lines[-1] for name, lines in repeated.items()}
+    return event
 
 
 def _proxy_response(original: Callable[..., Any], result: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,7 +17,21 @@ DEFAULT_PORTS = {"api": 3000, "aws": 3001}
 PORT_VARIABLES = {"api": "API_PORT", "aws": "AWS_PORT"}
 # These point tests and tools at another deployment, such as LocalStack's.
 URL_VARIABLES = {"api": "REMIT_API_URL", "aws": "REMIT_AWS_URL"}
+# Files of the developer's own AWS configuration are not read: they may be broken, or name another account.
+NO_CONFIGURATION = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 DUMMY_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+
+
+def _loopback() -> tuple[str, ...]:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:  # no IPv6
+        return ("127.0.0.1",)
+    return ("127.0.0.1", "::1")
+
+
+LOOPBACK = _loopback()
 
 
 @dataclass(frozen=True)
@@ -74,19 +89,24 @@ class Run:
         return self.folder / "platform.json"
 
     @property
+    def process_file(self) -> Path:
+        """The file that the launcher locks as long as it lives, with its process id."""
+        return self.folder / "launcher.lock"
+
+    @property
     def platform(self) -> dict[str, Any]:
         """What the last `make up` wrote: addresses, process id, stack outputs."""
         try:
-            known: dict[str, Any] = json.loads(self.platform_file.read_text())
-        except FileNotFoundError:
+            known: dict[str, Any] = json.loads(self.platform_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # never started, or damaged: the next `make up` writes it again
             return {}
         return known
 
-    def remember(self, **facts: Any) -> None:
-        """Merge facts into platform.json, atomically."""
+    def remember(self, **values: Any) -> None:
+        """Merge values into platform.json, atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.platform_file.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(self.platform | facts, indent=2) + "\n")
+        draft.write_text(json.dumps(self.platform | values, indent=2) + "\n", encoding="utf-8")
         draft.replace(self.platform_file)
 
     def port(self, kind: str) -> int:
@@ -127,10 +147,14 @@ class Run:
         return {
             **clean,
             **DUMMY_KEYS,
+            **NO_CONFIGURATION,
             "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ENDPOINT_URL_STS": self.aws_url,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "*",  # everything is on this machine
+            "no_proxy": "*",
+            "__SAM_CLI_APP_DIR": str(self.folder / "sam"),  # the home folder may be read-only
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.3",  # in seconds, instead of 5
         }
@@ -144,11 +168,20 @@ def _port(variable: str, text: str) -> int:
 
 @cache
 def _client(service: str, url: str) -> Any:
-    import boto3  # not at the top: settings are also read before the packages are installed
+    # Not at the top: settings are also read before the packages are installed.
+    import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
-    config = Config(retries={"total_max_attempts": 3}, read_timeout=90, max_pool_connections=50)
-    return boto3.client(
+    config = Config(retries={"total_max_attempts": 3}, read_timeout=90, max_pool_connections=50, proxies={})
+    session = Session(
+        {
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    return boto3.Session(botocore_session=session).client(
         service,
         endpoint_url=url,
         region_name=REGION,

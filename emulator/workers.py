@@ -30,7 +30,9 @@ PRELOADED = [
     "aws_lambda_powertools.metrics",
     __name__,
 ]
-INIT_SECONDS = 10  # as on AWS, initialization does not count towards the function's timeout
+# As on AWS, initialization does not count towards the timeout of the function. On AWS it may take 10 s; here a busy
+# machine may need longer.
+INIT_SECONDS = 60
 # More processes than this exist only while all of them are busy. A transfer needs two of its group at once, and with a
 # lower limit idle workers are stopped and started again all the time.
 MAX_IDLE_PROCESSES = 24
@@ -249,6 +251,7 @@ def _result(reply: bytes) -> Result:
 def serve(pipe: Connection, group: Group, variables: dict[str, str], log: str) -> None:
     """Run one invocation after another until the pipe closes."""
     _redirect(log)
+    threading.Thread(target=_end_with_the_emulator, daemon=True).start()
     os.environ.clear()
     os.environ.update(variables, LAMBDA_TASK_ROOT=group.code)
     sys.path[:] = [group.code, *_layer_paths(group.layers), *(path for path in sys.path if not _is_ours(path))]
@@ -304,6 +307,13 @@ class Context:
     def get_remaining_time_in_millis(self) -> int:
         """Return the time until the invocation times out."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+def _end_with_the_emulator() -> None:
+    """Exit when the emulator has ended, even if it was killed and a handler is running."""
+    if emulator := multiprocessing.parent_process():
+        emulator.join()
+        os._exit(1)
 
 
 def _redirect(log: str) -> None:

@@ -18,13 +18,15 @@ COPIED = ("functions", "layers/common", "tests/support", "tests/unit/accounts", 
 LEDGER_TESTS = "tests/unit/accounts/ledger"
 # Fast tests first. The random ones run only if these find nothing.
 TESTS = (
-    ("test_ledger", "test_folding", "test_limits", "test_lapse", "test_tasks"),
+    ("test_expecting", "test_ledger", "test_folding", "test_limits", "test_lapse", "test_tasks"),
     ("test_contended", "test_machine", "test_hot_machine"),
 )
 LEDGER = "functions/accounts/domain/ledger.py"
 POSTINGS = "functions/accounts/domain/postings.py"
 HOLDS = "functions/accounts/domain/holds.py"
 LIMITS = "functions/accounts/domain/limits.py"
+ACCOUNTS = "functions/accounts/domain/accounts.py"
+ACCOUNT_STORE = "functions/accounts/store/accounts.py"
 SERVICE = "functions/accounts/service/ledger.py"
 STORE = "functions/accounts/store/ledger.py"
 SET_LIMITS = "functions/accounts/service/limits.py"
@@ -54,6 +56,61 @@ def mutant(name: str, *changes: tuple[str, str, str]) -> Mutant:
 
 
 MUTANTS = [
+    # --- expecting
+    mutant(
+        "a closed account is made to expect money",
+        (STORE, 'is_open: Where = [("status", "<>", "closed")]', "is_open: Where = []"),
+    ),
+    mutant(
+        "an expectation is overwritten",
+        (STORE, '{"step": "expect"} | asdict(expectation), ABSENT)', '{"step": "expect"} | asdict(expectation))'),
+    ),
+    mutant(
+        "an expectation is made after the posting step",
+        (
+            STORE,
+            'Check(keys.step(expectation.transfer_id, "post"), ABSENT)',
+            'Check(keys.step("trf_0", "post"), ABSENT)',
+        ),
+    ),
+    mutant(
+        "an expectation conflicts with postings",
+        (STORE, 'add={"incoming": 1}, where=is_open)', 'add={"incoming": 1, "version": 1}, where=is_open)'),
+    ),
+    mutant(
+        "a posting does not end the expectation",
+        (POSTINGS, "return Posting(posted, legs, expecting_account_id=expecting)", "return Posting(posted, legs)"),
+    ),
+    mutant(
+        "a declined posting does not end the expectation",
+        (
+            POSTINGS,
+            "Posting(refused, notice=notice, expecting_account_id=expecting)",
+            "Posting(refused, notice=notice)",
+        ),
+    ),
+    mutant(
+        "a refusal does not end the expectation",
+        (POSTINGS, "Posting(refused, expecting_account_id=request.expecting_account_id)", "Posting(refused)"),
+    ),
+    mutant(
+        "what was not counted is ended",
+        (STORE, 'where = [*head.where, ("incoming", ">=", 1)]', "where = [*head.where]"),
+    ),
+    mutant(
+        "an expectation is ended by a write of its own beside that of the balance",
+        (STORE, "*(each for each in writes if each is not head), ending", "*writes, ending"),
+    ),
+    mutant("a system account expects money", (POSTINGS, "if is_system(request.account_id):", "if False:")),
+    mutant(
+        "an account that expects money is closed",
+        (ACCOUNTS, "self.posted == self.held == self.incoming == 0", "self.posted == self.held == 0"),
+        (ACCOUNT_STORE, ', ("incoming", "absent or =", 0)])', "])"),
+    ),
+    mutant(
+        "an expectation during the closing does not keep the account open",
+        (ACCOUNT_STORE, ', ("incoming", "absent or =", 0)])', "])"),
+    ),
     # --- posting
     mutant(
         "the payer's version is not checked",

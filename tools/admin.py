@@ -10,7 +10,11 @@ import sys
 from emulator.settings import STACK, Run
 
 MESSAGES = {
-    "granted": "{email} ({user_id}) is now an admin. Their sessions have ended, so they must log in again.",
+    "granted": (
+        "{email} ({user_id}) is now an admin. Their sessions have ended, so they must log in again.\n"
+        "They must also set up a second factor: PATCH /v1/auth/me with second_factor=email, or POST /v1/auth/totp. "
+        "Until they have logged in with it, they have a customer's rights."
+    ),
     "not_found": "No user has verified {email}. Register and confirm the mailed code first (make mails shows it).",
     "suspended": "{email} ({user_id}) is suspended. Reactivate the user first.",
 }

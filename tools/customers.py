@@ -11,6 +11,8 @@ from tools import mails
 from tools.http import Answer, send
 
 PASSWORD = "four blue wagons roll uphill"  # noqa: S105 (the demo prints it)
+PATIENCE_SECONDS = 60
+_SILENT_SECONDS = 2
 CODE = re.compile(r"\b[0-9]{6}\b")
 
 
@@ -58,7 +60,7 @@ class Customer:
             self.call("POST", "/auth/register", body)
             self._login()
         if not self.user["email_verified"]:
-            self._verify_email()
+            self._verify_email(new=new)
             self._login()
         return new
 
@@ -71,16 +73,19 @@ class Customer:
         self.token, self.user = answer.json["access_token"], answer.json["user"]
         return True
 
-    def _verify_email(self) -> None:
-        if not self.mails():
-            wait_for(self.mails, f"the mail with {self.first_name}'s code", 20)
-        body = {"email": self.email, "code": self._newest_code()}
-        if self.request("POST", "/auth/verify-email", body).status != 204:
-            # The code is too old: ask for another.
-            before = len(self.mails())
-            self.call("POST", "/auth/resend-code", {"email": self.email})
-            wait_for(lambda: len(self.mails()) > before, f"a new code for {self.first_name}", 20)
-            self.call("POST", "/auth/verify-email", body | {"code": self._newest_code()})
+    def _verify_email(self, *, new: bool) -> None:
+        """Verify the email address by the newest mailed code. Ask for another if there is none or it is too old."""
+        if new:
+            wait_for(self.mails, f"the mail with {self.first_name}'s code", PATIENCE_SECONDS)
+        body = {"email": self.email}
+        if self.mails():
+            answer = self.request("POST", "/auth/verify-email", body | {"code": self._newest_code()})
+            if answer.status == 204:
+                return
+        before = len(self.mails())
+        self.call("POST", "/auth/resend-code", body)
+        wait_for(lambda: len(self.mails()) > before, f"a new code for {self.first_name}", PATIENCE_SECONDS)
+        self.call("POST", "/auth/verify-email", body | {"code": self._newest_code()})
 
     def _newest_code(self) -> str:
         return next(found[0] for mail in reversed(self.mails()) if (found := CODE.search(mail["text"])))
@@ -134,9 +139,13 @@ def ada_and_bob(run: Run) -> tuple[Customer, Customer]:
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float) -> None:
-    """Wait until a condition is true. Raises SystemExit if it is not within `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Wait until a condition is true, and say what for. Raises SystemExit if it is not within `seconds`."""
+    started, is_shown = time.monotonic(), False
     while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"\nWaited {seconds:.0f} s for {what}. See the logs in .remit/ and run make verify.")
+        waited = time.monotonic() - started
+        if waited > seconds:
+            raise SystemExit(f"\nWaited {seconds:.0f} s for {what}. See the logs in .remit/ and run make up again.")
+        if waited > _SILENT_SECONDS and not is_shown:
+            print(f"  waiting for {what} (up to {seconds:.0f} s) ...", flush=True)
+            is_shown = True
         time.sleep(0.1)

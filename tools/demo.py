@@ -6,7 +6,7 @@ import sys
 
 from emulator.settings import Run
 from tools import story
-from tools.customers import PASSWORD, Customer, ada_and_bob, wait_for
+from tools.customers import PASSWORD, PATIENCE_SECONDS, Customer, ada_and_bob, wait_for
 from tools.tables import Tables, format_amount
 from tools.verify import show, verify
 
@@ -47,7 +47,9 @@ def _pay(ada: Customer, bob: Customer) -> str:
     transfer_id: str = answer.json["id"]
     print(f"  {answer.status}  {answer.json['status']}  Location: {answer.header('location')}")
     print(f"  after   {_balances(ada, bob)}")
-    wait_for(lambda: ada.notifications(transfer_id) and bob.notifications(transfer_id), "the notifications", 30)
+    wait_for(
+        lambda: ada.notifications(transfer_id) and bob.notifications(transfer_id), "the notifications", PATIENCE_SECONDS
+    )
     subjects = {customer.email: _mail_of_transfer(customer) for customer in (ada, bob)}
     history = story.History.of(transfer_id, Tables.read(ada.run))
     print("", *story.timeline(history), "", *story.journal(history), "", "Notifications and mails", sep="\n")
@@ -62,7 +64,7 @@ def _mail_of_transfer(customer: Customer) -> str:
     def subjects() -> list[str]:
         return [mail["subject"] for mail in customer.mails() if "12.50" in mail["text"]]
 
-    wait_for(subjects, f"the mail to {customer.first_name}", 30)
+    wait_for(subjects, f"the mail to {customer.first_name}", PATIENCE_SECONDS)
     return subjects()[-1]
 
 

@@ -17,7 +17,9 @@ from common.http.problems import PROBLEMS
 from emulator.settings import ROOT
 
 _AUTHORIZER = "auth-authorizer"
-_AUTHORIZER_CACHE_SECONDS = 60
+# Security schemes and for how long the gateway keeps what the authorizer said. Paths that move money ask every time.
+_CACHED, _UNCACHED = "Bearer", "BearerUncached"
+_CACHE_SECONDS = {_CACHED: 60, _UNCACHED: 0}
 _HANDLER = re.compile(r"^ *Handler: (functions\.(\w+)\.api\.(\w+))\.handler$", re.MULTILINE)
 _HEADER = "# Written by `make gateway` from the registered routes. Do not edit it.\n"
 _ROLE = {"Fn::GetAtt": ["GatewayRole", "Arn"]}
@@ -25,12 +27,23 @@ _ORIGIN_HEADERS: dict[str, Any] = {
     "Access-Control-Allow-Origin": {"Fn::Sub": "'${AllowedOrigin}'"},
     "Access-Control-Allow-Credentials": "'true'",
 }
+# What every answer carries, the gateway's own errors too (common.http.app for the others).
+_ERROR_HEADERS = {
+    "Request-Id": "context.requestId",
+    "Vary": "'Origin'",
+    "Content-Type": "'application/problem+json'",
+    "Cache-Control": "'no-store'",
+    "X-Content-Type-Options": "'nosniff'",
+    "Strict-Transport-Security": {
+        "Fn::If": ["OnAws", "'max-age=63072000; includeSubDomains'", {"Ref": "AWS::NoValue"}]
+    },
+}
 _PREFLIGHT_HEADERS = _ORIGIN_HEADERS | {
     "Access-Control-Allow-Methods": "'GET,POST,PUT,PATCH,DELETE'",
     "Access-Control-Allow-Headers": "'Authorization,Content-Type,Idempotency-Key'",
     "Access-Control-Max-Age": "'600'",
 }
-# The gateway's own errors: the problem that the client gets, its detail if it is not the title, and further headers.
+# The gateway's own errors: the problem that the client gets, its detail if not the usual one, and further headers.
 _RETRY = {"Retry-After": "'1'"}
 _ERRORS: dict[str, tuple[str, str, dict[str, str]]] = {
     "MISSING_AUTHENTICATION_TOKEN": ("not_found", "No such route.", {}),
@@ -38,8 +51,9 @@ _ERRORS: dict[str, tuple[str, str, dict[str, str]]] = {
     "INVALID_SIGNATURE": ("not_found", "No such route.", {}),
     "EXPIRED_TOKEN": ("not_found", "No such route.", {}),
     "RESOURCE_NOT_FOUND": ("not_found", "No such route.", {}),
-    "UNAUTHORIZED": ("unauthenticated", "A valid token is required.", {"WWW-Authenticate": "'Bearer'"}),
-    "ACCESS_DENIED": ("unauthenticated", "A valid token is required.", {"WWW-Authenticate": "'Bearer'"}),
+    "UNAUTHORIZED": ("unauthenticated", "", {"WWW-Authenticate": "'Bearer'"}),
+    "ACCESS_DENIED": ("unauthenticated", "", {"WWW-Authenticate": "'Bearer'"}),
+    "WAF_FILTERED": ("forbidden", "The firewall refused this request.", {}),
     "REQUEST_TOO_LARGE": ("body_too_large", "", {}),
     "UNSUPPORTED_MEDIA_TYPE": ("unsupported_media_type", "", {}),
     "THROTTLED": ("rate_limited", "", _RETRY),
@@ -51,7 +65,7 @@ _ERRORS: dict[str, tuple[str, str, dict[str, str]]] = {
     "AUTHORIZER_FAILURE": ("unavailable", "", _RETRY),
     "AUTHORIZER_CONFIGURATION_ERROR": ("unavailable", "", _RETRY),
     "API_CONFIGURATION_ERROR": ("unavailable", "", _RETRY),
-    "DEFAULT_4XX": ("validation_failed", "", {}),
+    "DEFAULT_4XX": ("validation_failed", "The gateway can't accept this request: check its method and headers.", {}),
     "DEFAULT_5XX": ("unavailable", "", _RETRY),
 }
 
@@ -69,38 +83,58 @@ def files() -> dict[Path, str]:
     }
 
 
-def _endpoints() -> dict[str, dict[str, bool]]:
-    """Return the functions under `api/`, each with its paths and whether they are public; the authorizer has none."""
-    found: dict[str, dict[str, bool]] = {}
+def _endpoints() -> dict[str, dict[str, str | None]]:
+    """Return the functions under `api/`, each with its paths and their security scheme, None for a public path.
+
+    The authorizer is a function without paths.
+    """
+    found: dict[str, dict[str, str | None]] = {}
     for template in sorted((ROOT / "templates").glob("*.yaml")):
         for module, context, name in _HANDLER.findall(template.read_text()):
-            paths = found.setdefault(f"{context}-{name.replace('_', '-')}", {})
             api = getattr(import_module(module), "api", None)
+            routes: dict[str, list[Any]] = {}
             for (_, path), route in api.routes.items() if api else ():
-                if paths.setdefault(path, route.public) != route.public:
-                    raise GatewayError(f"{path}: either all its methods are public or none, in {module}")
+                routes.setdefault(path, []).append(route)
+            found[f"{context}-{name.replace('_', '-')}"] = {
+                path: _scheme(f"{path} in {module}", each) for path, each in routes.items()
+            }
     return found
 
 
-def _definition(endpoints: dict[str, dict[str, bool]]) -> dict[str, Any]:
-    routes = sorted((path, function, public) for function, paths in endpoints.items() for path, public in paths.items())
-    paths = {path: {**_method(function, public), "options": _preflight()} for path, function, public in routes}
+def _scheme(path: str, routes: list[Any]) -> str | None:
+    """Return the security scheme of the routes of one path, which the gateway sees as one method."""
+    if len({route.public for route in routes}) > 1:
+        raise GatewayError(f"{path}: either all its methods are public or none")
+    if routes[0].public:
+        return None
+    return _UNCACHED if any(route.moves_money for route in routes) else _CACHED
+
+
+def _definition(endpoints: dict[str, dict[str, str | None]]) -> dict[str, Any]:
+    routes = sorted(
+        (path, function, scheme or "") for function, schemes in endpoints.items() for path, scheme in schemes.items()
+    )
+    paths = {path: {**_method(function, scheme), "options": _preflight()} for path, function, scheme in routes}
     if len(paths) < len(routes):
         raise GatewayError("Two functions register the same path")
     return {
         "openapi": "3.0.1",
         "info": {"title": {"Ref": "AWS::StackName"}, "version": "1.0"},
         "paths": paths,
-        "components": {"securitySchemes": {"Bearer": _authorizer()}},
+        "components": {"securitySchemes": {name: _authorizer(seconds) for name, seconds in _CACHE_SECONDS.items()}},
+        # With a domain of its own, the API has one address, at which certificate, firewall and logs are.
+        "x-amazon-apigateway-endpoint-configuration": {
+            "disableExecuteApiEndpoint": {"Fn::If": ["HasDomain", True, False]}
+        },
         "x-amazon-apigateway-gateway-responses": {
             kind: _response(code, detail, headers) for kind, (code, detail, headers) in _ERRORS.items()
         },
     }
 
 
-def _method(function: str, public: bool) -> dict[str, Any]:
+def _method(function: str, scheme: str) -> dict[str, Any]:
     integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": _uri(function), "credentials": _ROLE}
-    security: dict[str, Any] = {} if public else {"security": [{"Bearer": []}]}
+    security: dict[str, Any] = {"security": [{scheme: []}]} if scheme else {}
     operation = {"responses": {}, **security, "x-amazon-apigateway-integration": integration}
     return {"x-amazon-apigateway-any-method": operation}
 
@@ -129,7 +163,7 @@ def _preflight() -> dict[str, Any]:
     }
 
 
-def _authorizer() -> dict[str, Any]:
+def _authorizer(cache_seconds: int) -> dict[str, Any]:
     return {
         "type": "apiKey",
         "in": "header",
@@ -138,7 +172,7 @@ def _authorizer() -> dict[str, Any]:
         "x-amazon-apigateway-authorizer": {
             "type": "request",
             "identitySource": "method.request.header.Authorization",
-            "authorizerResultTtlInSeconds": _AUTHORIZER_CACHE_SECONDS,
+            "authorizerResultTtlInSeconds": cache_seconds,
             "authorizerUri": _uri(_AUTHORIZER),
             "authorizerCredentials": _ROLE,
         },
@@ -146,22 +180,20 @@ def _authorizer() -> dict[str, Any]:
 
 
 def _response(code: str, detail: str, headers: dict[str, str]) -> dict[str, Any]:
-    status, title = PROBLEMS[code]
+    problem = PROBLEMS[code]
     document = {
         "type": f"/v1/problems/{code.replace('_', '-')}",
-        "title": title,
-        "status": status,
-        "detail": detail or f"{title}.",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail or problem.detail,
         "instance": "$context.path",
         "code": code,
         "trace_id": "$context.requestId",
     }
-    common = {"Request-Id": "context.requestId", "Vary": "'Origin'", "Content-Type": "'application/problem+json'"}
+    all_headers = _ORIGIN_HEADERS | _ERROR_HEADERS | headers
     return {
-        "statusCode": str(status),
-        "responseParameters": {
-            f"gatewayresponse.header.{name}": value for name, value in (_ORIGIN_HEADERS | common | headers).items()
-        },
+        "statusCode": str(problem.status),
+        "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in all_headers.items()},
         "responseTemplates": {"application/json": json.dumps(document, separators=(",", ":"))},
     }
 

@@ -1,11 +1,11 @@
 """Prints the mails and text messages that were sent, as JSON lines: `python -m tools.mails` (`make mails`)."""
 
 import json
-import urllib.request
 from datetime import UTC, datetime
 from typing import Any
 
 from emulator.settings import Run
+from tools.http import send
 
 
 def messages(run: Run) -> list[dict[str, Any]]:
@@ -25,8 +25,7 @@ def _message(to: str, subject: str | None, text: str, html: str | None, sent: di
 
 
 def _read(run: Run, what: str) -> Any:
-    with urllib.request.urlopen(f"{run.aws_url}/_ministack/{what}", timeout=10) as response:  # noqa: S310 - always http
-        return json.load(response)
+    return send("GET", f"{run.aws_url}/_ministack/{what}").json
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from common import clock, ids
-from common.aws import client, fingerprint_key
+from common.aws import client, keyring
 from common.config import config
 from common.contracts.auth import CHECK_CODE, FIND_USER, REQUEST_CODE
 from common.contracts.events import Actor
 from common.dynamo import Table
-from common.idempotency import digest
 from common.tasks import call
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def pins() -> "Pins":
     from functions.accounts.service.pins import Pins
     from functions.accounts.store.pins import PinStore
 
-    digests = BcryptPinDigests(fingerprint_key, config().bcrypt_cost)
+    digests = BcryptPinDigests(partial(keyring, "pin"), config().bcrypt_cost)
     return Pins(PinStore(_table()), clock.now, digests, partial(call, REQUEST_CODE), partial(call, CHECK_CODE))
 
 
@@ -62,11 +61,13 @@ def limits() -> "Limits":
 @cache
 def instruments() -> "Instruments":
     """Return the cards and bank accounts."""
+    from functions.accounts.adapters.rail import SandboxCardCheck
     from functions.accounts.models.instruments import linked
     from functions.accounts.service.instruments import Instruments
     from functions.accounts.store.instruments import InstrumentStore
 
-    return Instruments(InstrumentStore(_table()), clock.now, ids.new_id, _digest, linked)
+    store = InstrumentStore(_table())
+    return Instruments(store, clock.now, ids.new_id, _instrument_digests, SandboxCardCheck(), linked)
 
 
 @cache
@@ -134,5 +135,5 @@ def _check_pin(account_id: str, pin: str | None, actor: Actor) -> None:
     pins().check(account_id, pin, actor)
 
 
-def _digest(purpose: str, value: str) -> str:
-    return digest(fingerprint_key(), purpose, value)
+def _instrument_digests(kind: str, number: str) -> tuple[str, ...]:
+    return keyring("instrument").digests(f"{kind}\n{number}")

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from common import clock, ids
-from common.aws import client, fingerprint_key
+from common.aws import client, keyring
 from common.config import config
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from functions.auth.service.login import Login
     from functions.auth.service.passwords import Passwords
     from functions.auth.service.profile import Profile
+    from functions.auth.service.reauthentication import Reauthentication
     from functions.auth.service.registration import Registration
     from functions.auth.service.second_factor import SecondFactor
     from functions.auth.service.sessions import Sessions
@@ -35,7 +36,7 @@ def registration() -> "Registration":
     """Return the service of registration and email verification."""
     from functions.auth.service.registration import Registration
 
-    return Registration(_store(), codes(), _hasher(), clock.now, ids.new_id)
+    return Registration(_store(), codes(), _hasher(), clock.now, ids.new_id, config().registrations_per_address)
 
 
 @cache
@@ -43,7 +44,7 @@ def codes() -> "Codes":
     """Return the service of one-time codes."""
     from functions.auth.service.codes import Codes
 
-    return Codes(_store(), clock.now, ids.new_id, _new_code, fingerprint_key)
+    return Codes(_store(), clock.now, ids.new_id, _new_code, partial(keyring, "code"))
 
 
 @cache
@@ -79,9 +80,16 @@ def authenticators() -> "Authenticators":
     from functions.auth.service.authenticators import Authenticators
 
     cipher = KmsCipher(client("kms"), config().data_key)
-    return Authenticators(
-        _store(), credentials(), cipher, fingerprint_key, _new_totp_secret, _new_recovery_code, clock.now
-    )
+    keys = partial(keyring, "code")
+    return Authenticators(_store(), credentials(), cipher, keys, _new_totp_secret, _new_recovery_code, clock.now)
+
+
+@cache
+def reauthentication() -> "Reauthentication":
+    """Return the service of logins within a session."""
+    from functions.auth.service.reauthentication import Reauthentication
+
+    return Reauthentication(_store(), credentials(), login(), codes(), authenticators(), sessions(), clock.now)
 
 
 @cache
@@ -103,9 +111,11 @@ def addresses() -> "Addresses":
 @cache
 def profile() -> "Profile":
     """Return the service of users' own names and second factor."""
+    from common.http.text import imitates_product
+
     from functions.auth.service.profile import Profile
 
-    return Profile(_store(), credentials(), clock.now)
+    return Profile(_store(), credentials(), imitates_product, clock.now)
 
 
 @cache

@@ -28,7 +28,7 @@ def mailer() -> "Mailer":
     # SES and SNS get one attempt: after a lost reply the SDK would send the message again.
     return Mailer(
         MailStore(Table(client("dynamodb"), config().table("mail"))),
-        SesSender(client("ses", attempts=1), config().sender),
+        SesSender(client("ses", attempts=1), config().sender, f"{config().stack}-mail"),
         SnsTexter(client("sns", attempts=1)),
         FlushQueue(client("sqs"), config().mail_flush_queue),
         partial(call, FIND_USER),

@@ -1,10 +1,11 @@
-"""Sends mails: each once, codes immediately, and notices of one kind to one user at most once a minute.
+"""Sends mails: each once, codes and security notices immediately, and others of a kind to one user once a minute.
 
 A mail is claimed before it is sent and marked as sent afterwards. If the process fails in between, the claim expires
-and the next delivery of the message sends the mail.
+and the next delivery of the message sends the mail. A text message is marked as sent first: it costs money, so it is
+sent at most once.
 
-The first notice of a kind opens a merge window of a minute. Notices that come in the window are added to it, and a
-flush sends them as one mail at its end. The flush replaces the window, so that nothing can be added to what it sends.
+The first notice of a merged kind opens a merge window of a minute. Notices that come in the window are added to it, and
+a flush sends them as one mail at its end. The flush replaces the window, so that nothing can be added to what it sends.
 A flush is scheduled before an entry is added. A flush that finds no entries closes the window, so that an entry that
 comes late is not added to a window that nobody flushes.
 """
@@ -25,7 +26,7 @@ from common.retry import retry_on_conflict
 
 from functions.mail.domain.mails import (
     LEASE_LENGTH,
-    NOTICE_KINDS,
+    MERGED_KINDS,
     MailEntry,
     MailId,
     MailRequest,
@@ -35,7 +36,7 @@ from functions.mail.domain.mails import (
     mail_requests,
     next_step,
 )
-from functions.mail.domain.texts import Mail, code_mail, code_text_message, notice_mail
+from functions.mail.domain.texts import Mail, code_mail, code_text_message, notice_mail, previous_address_mail
 
 if TYPE_CHECKING:
     from functions.mail.store import MailStore
@@ -50,7 +51,6 @@ class Sender(Protocol):
 
     def send(self, address: str, mail: Mail) -> None:
         """Send a mail. Raises unless it is known to be on its way."""
-        ...
 
 
 class Texter(Protocol):
@@ -58,7 +58,6 @@ class Texter(Protocol):
 
     def send(self, phone: str, text: str) -> None:
         """Send a text message. Raises unless it is known to be on its way."""
-        ...
 
 
 class Flushes(Protocol):
@@ -66,7 +65,6 @@ class Flushes(Protocol):
 
     def schedule(self, merged: MailId, delay_seconds: int) -> None:
         """Schedule the flush of a merged mail."""
-        ...
 
 
 class Mailer:
@@ -136,13 +134,17 @@ class Mailer:
 
     def _send_notice(self, request: MailRequest) -> None:
         lease = retry_on_conflict(lambda: self._claim_or_merge(request))
-        if lease:
+        if lease and request.id.to_previous:
+            self._deliver(request.id, lease, request.address, previous_address_mail(request.id.kind, request.entry))
+        elif lease:
             self._deliver_notice(request.id, lease, [request.entry])
 
     def _claim_or_merge(self, request: MailRequest) -> str | None:
         """Return the lease of a claim, or None if the mail was merged or sent. Raises Busy, and Stale."""
         now = self._now()
         state, window = self._store.find(request.id)
+        if request.id.kind not in MERGED_KINDS:
+            window = None  # of a version that merged this kind
         step = next_step(state, window, now)
         if step == "done":
             return None
@@ -168,17 +170,16 @@ class Mailer:
         if minted.outcome == "gone":
             self._store.mark_dropped(mail, lease, self._timestamp())
         elif mail.kind == "verify_phone":
-            self._texter.send(minted.address, code_text_message(minted.code, minted.minutes))
-            self._store.mark_sent(mail, lease, "", self._timestamp())
+            if self._store.mark_sent(mail, lease, "", self._timestamp()):
+                self._texter.send(minted.address, code_text_message(minted.code, minted.minutes))
         else:
-            text = code_mail(mail.kind, minted.first_name, minted.code, minted.minutes)
-            self._deliver(mail, lease, minted.address, text)
+            self._deliver(mail, lease, minted.address, code_mail(mail.kind, minted.code, minted.minutes))
 
     def _claim(self, mail: MailId, state: MailState | None, window: MergeWindow | None, now: datetime) -> str:
         """Claim a mail, and return the lease. Raises Busy if another process holds a claim, and Stale."""
         lease = clock.timestamp(now + LEASE_LENGTH)
         if state is None:
-            new = MergeWindow.opened(now) if mail.kind in NOTICE_KINDS else None
+            new = MergeWindow.opened(now) if mail.kind in MERGED_KINDS else None
             self._store.claim(mail, lease, old=window, new=new)
         elif next_step(state, None, now) == "wait":
             raise Busy

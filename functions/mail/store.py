@@ -1,14 +1,13 @@
 """The context's table: the state of each mail, and the merge windows with their entries."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Literal
 
 from common.dynamo import ABSENT, Cancelled, ConditionFailed, Key, Put, Table, Update, Where, Write
 from common.errors import Stale
 
-from functions.mail.domain.mails import NOTICE_KINDS, MailEntry, MailId, MailRequest, MailState, MergeWindow, Status
+from functions.mail.domain.mails import MERGED_KINDS, MailEntry, MailId, MailRequest, MailState, MergeWindow, Status
 
 
 class MailStore:
@@ -64,9 +63,9 @@ class MailStore:
         except ConditionFailed as failed:
             raise Stale from failed
 
-    def mark_sent(self, mail: MailId, lease: str, subject: str, at: str) -> None:
-        """Mark a claimed mail as sent, unless another process has taken the claim over."""
-        self._finish(mail, lease, "sent", subject, at)
+    def mark_sent(self, mail: MailId, lease: str, subject: str, at: str) -> bool:
+        """Mark a claimed mail as sent. Return False if another process has taken the claim over."""
+        return self._finish(mail, lease, "sent", subject, at)
 
     def mark_dropped(self, mail: MailId, lease: str, at: str) -> None:
         """Mark a claimed mail as one that is never sent, unless another process has taken the claim over."""
@@ -85,7 +84,7 @@ class MailStore:
 
     def delete_user(self, user_id: str) -> None:
         """Delete the merge windows of a user and their entries."""
-        windows = [_window_key(MailId("", kind, user_id)) for kind in NOTICE_KINDS]
+        windows = [_window_key(MailId("", kind, user_id)) for kind in MERGED_KINDS]
         # The windows first: without its window no entry is added.
         self._table.batch_delete(windows)
         for pk, _ in windows:
@@ -94,10 +93,13 @@ class MailStore:
     def _entries(self, merged: MailId) -> Iterator[dict[str, Any]]:
         return self._table.query(_window_key(merged)[0], begins=f"P#{merged.cause}#")
 
-    def _finish(self, mail: MailId, lease: str, status: Literal["sent", "dropped"], subject: str, at: str) -> None:
+    def _finish(self, mail: MailId, lease: str, status: Literal["sent", "dropped"], subject: str, at: str) -> bool:
         outcome = {"status": status, "subject": subject, "sent_at": at}
-        with suppress(ConditionFailed):
+        try:
             self._table.update(Update(_state_key(mail), set=outcome, remove=["lease"], where=_is_claimed(lease)))
+        except ConditionFailed:
+            return False
+        return True
 
     def _transact(self, writes: Sequence[Write]) -> None:
         try:
@@ -109,7 +111,7 @@ class MailStore:
 
 
 def _state_key(mail: MailId) -> Key:
-    return f"M#{mail.cause}", f"{mail.kind}#{mail.user_id}"
+    return f"M#{mail.cause}", f"{mail.kind}#{mail.user_id}{'#previous' if mail.to_previous else ''}"
 
 
 def _window_key(mail: MailId) -> Key:

@@ -1,14 +1,13 @@
 """The notifications of an event: who gets them, and their texts."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any, Literal
 
 from common import clock, ids
-from common.contracts.events import Actor, Event
+from common.contracts.events import Event
+from common.display import device, safe_text
 from common.money import format_amount
 
 Kind = Literal[
@@ -23,16 +22,15 @@ Kind = Literal[
     "new_login",
     "password_changed",
     "email_changed",
+    "phone_changed",
+    "second_factor_changed",
+    "api_key_created",
+    "api_key_revoked",
     "account_suspended",
 ]
 
 DELETION_KEPT = timedelta(days=60)
 """How long the deletion of a user is kept: longer than an event can wait in a queue and in its dead-letter queue."""
-# In this order: the user agent of each browser may also name browsers that follow it.
-_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "FxiOS": "Firefox", "CriOS": "Chrome"}
-_BROWSERS |= {"Chrome": "Chrome", "Safari": "Safari"}
-_SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows"}
-_SYSTEMS |= {"CrOS": "ChromeOS", "Mac OS X": "macOS", "Linux": "Linux"}
 _NOT_YOU = "If this wasn't you, reset your password immediately."
 _REASONS = {
     "insufficient_funds": "Not enough money available.",
@@ -42,7 +40,18 @@ _REASONS = {
     "bank_declined": "The bank declined.",
     "declined_by_screening": "Declined by screening.",
 }
-_PROGRAM = re.compile(r"([A-Za-z][A-Za-z-]{0,29})(?:/|$)")
+# By what changed: the kind, the title and the first sentence.
+_CHANGES: Mapping[str, tuple[Kind, str, str]] = {
+    "email": ("email_changed", "Email address changed", "The email address of your account was changed."),
+    "phone": ("phone_changed", "Phone number changed", "The phone number of your account was changed."),
+    "second_factor": (
+        "second_factor_changed",
+        "Second factor changed",
+        "The second factor of your account was changed.",
+    ),
+    "api_key_created": ("api_key_created", "API key created", "An API key was created for your account."),
+    "api_key_revoked": ("api_key_revoked", "API key revoked", "An API key of your account was revoked."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +86,46 @@ def notifications(event: Event) -> Iterator[Notification]:
 
 def _of_transfers(event: Event) -> Iterator[Notification]:
     data = event.data
+    nameless = "Another customer" if data["kind"] == "transfer" else "your card or bank account"
+    source = safe_text(data["source_name"], nameless)
+    destination = safe_text(data["destination_name"], "another customer")
     match event.type, data["kind"]:
         case "transfer.completed", "transfer":
             amount = format_amount(data["amount"], data["currency"])
-            sent = f"You sent {data['destination_name']} {amount}."
-            received = f"{data['source_name']} sent you {amount}."
+            sent = f"You sent {destination} {amount}."
+            received = f"{source} sent you {amount}."
             yield _notification(event, data["payer_id"], "transfer_sent", "Money sent", sent)
             yield _notification(event, data["payee_id"], "transfer_received", "Money received", received)
         case "transfer.completed", "deposit":
             amount = format_amount(data["amount"], data["currency"])
-            arrived = f"Your deposit of {amount} from {data['source_name']} has arrived."
+            arrived = f"Your deposit of {amount} from {source} has arrived."
             yield _notification(event, data["payee_id"], "deposit_completed", "Deposit completed", arrived)
         case "transfer.declined" | "transfer.failed", "transfer":
-            yield _not_completed(event, data["payer_id"], "transfer", f"to {data['destination_name']}")
+            yield _not_completed(event, data["payer_id"], "transfer", f"to {destination}")
         case "transfer.declined" | "transfer.failed", "deposit":
-            yield _not_completed(event, data["payee_id"], "deposit", f"from {data['source_name']}")
+            yield _not_completed(event, data["payee_id"], "deposit", f"from {source}")
 
 
 def _of_users(event: Event) -> Iterator[Notification]:
     data = event.data
     match event.type:
         case "user.login" if data["new_device"]:
-            body = f"There was a sign-in to your account from a new device: {_device(event.actor)}. {_NOT_YOU}"
+            where = device(event.actor.user_agent, event.actor.ip)
+            body = f"There was a sign-in to your account from a new device: {where}. {_NOT_YOU}"
             yield _notification(event, data["user_id"], "new_login", "New sign-in", body)
         case "user.password_changed":
-            body = f"Your password was changed. {_NOT_YOU}"
+            number = data.get("api_keys_revoked", 0)
+            revoked = f" {number} API key{'s were' if number > 1 else ' was'} revoked." if number else ""
+            body = f"Your password was changed.{revoked} {_NOT_YOU}"
             yield _notification(event, data["user_id"], "password_changed", "Password changed", body)
-        case "user.updated" if "email" in data["changed"]:
-            body = f"The email address of your account was changed. {_NOT_YOU}"
-            yield _notification(event, data["user_id"], "email_changed", "Email address changed", body)
+        case "user.updated":
+            for changed in data["changed"]:
+                if changed in _CHANGES:
+                    kind, title, sentence = _CHANGES[changed]
+                    yield _notification(event, data["user_id"], kind, title, f"{sentence} {_NOT_YOU}")
         case "user.suspended":
-            body = (
-                "Your account was suspended. You can't sign in until it is restored. Your money stays in your accounts."
-            )
+            suspended = "Your account was suspended. You can't sign in until it is restored."
+            body = f"{suspended} Your money stays in your accounts. To find out why, contact support."
             yield _notification(event, data["user_id"], "account_suspended", "Account suspended", body)
 
 
@@ -117,12 +133,12 @@ def _of_accounts(event: Event) -> Iterator[Notification]:
     data = event.data
     match event.type:
         case "pin.failed":
-            entered = f"A wrong PIN was entered for {data['name']}. Wrong attempts in a row: {data['tries']}."
+            entered = f"A wrong PIN was entered for {_account(data)}. Wrong attempts in a row: {data['tries']}."
             body = f"{entered} {_NOT_YOU}"
             yield _notification(event, data["owner_id"], "wrong_pin", "Wrong PIN", body)
         case "pin.locked":
-            locked = f"The PIN of {data['name']} was locked after {data['tries']} wrong attempts in a row."
-            body = f"{locked} To set a new PIN, request a code by email."
+            locked = f"The PIN of {_account(data)} was locked after {data['tries']} wrong attempts in a row."
+            body = f"{locked} To set a new PIN, request a code by email. {_NOT_YOU}"
             yield _notification(event, data["owner_id"], "pin_locked", "PIN locked", body)
         case "limit.exceeded":
             amount, limit, spent = (
@@ -137,22 +153,8 @@ def _of_accounts(event: Event) -> Iterator[Notification]:
             yield _notification(event, data["owner_id"], "low_balance", "Low balance", body)
 
 
-def _device(actor: Actor) -> str:
-    """Return where a sign-in came from. Only a name is copied from the user agent, which could contain a link."""
-    agent = actor.user_agent or ""
-    browser = next((name for token, name in _BROWSERS.items() if f"{token}/" in agent), None)
-    system = next((name for token, name in _SYSTEMS.items() if token in agent), None)
-    program = None if browser or agent.startswith("Mozilla/") else _PROGRAM.match(agent)
-    names = [browser or (program[1] if program else None), system]
-    return f"{' on '.join(filter(None, names)) or 'an unknown device'}, {_address(actor.ip or '')}"
-
-
-def _address(ip: str) -> str:
-    try:
-        # The zone of an IPv6 address could be any text.
-        return f"IP address {ip_address(ip.partition('%')[0])}"
-    except ValueError:
-        return "unknown IP address"
+def _account(data: Mapping[str, Any]) -> str:
+    return safe_text(data["name"], "your account")
 
 
 def _not_completed(event: Event, initiator: str, what: str, counterpart: str) -> Notification:

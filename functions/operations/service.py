@@ -15,11 +15,9 @@ class Probes(Protocol):
 
     def table_available(self, context: str) -> bool:
         """Return whether a context's table takes reads and writes; False if that is unknown."""
-        ...
 
     def message_count(self, queue: str) -> int | None:
         """Return about how many messages wait in a queue; None if that is unknown."""
-        ...
 
 
 class Health:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from functions.transfers.service.deposits import Deposits
     from functions.transfers.service.history import History
     from functions.transfers.service.intents import Intents
+    from functions.transfers.service.rail import RailAnswers
     from functions.transfers.service.recovery import Recovery
     from functions.transfers.service.transfers import Transfers
     from functions.transfers.service.users import Users
@@ -54,10 +55,13 @@ def completion() -> "Completion":
 @cache
 def history() -> "History":
     """Return the use cases of reading transfers."""
+    from common.contracts.auth import FIND_USER
+    from common.tasks import call
+
     from functions.transfers.service.history import History
     from functions.transfers.store.history import HistoryStore
 
-    return History(HistoryStore(_table()), _store())
+    return History(HistoryStore(_table()), _store(), lambda request: call(FIND_USER, request))
 
 
 @cache
@@ -69,6 +73,16 @@ def recovery() -> "Recovery":
     from functions.transfers.store.recovery import RecoveryStore
 
     return Recovery(RecoveryStore(_table()), _store(), sagas(), clock.now)
+
+
+@cache
+def rail_answers() -> "RailAnswers":
+    """Return the use case of what rails answer."""
+    from common import clock
+
+    from functions.transfers.service.rail import RailAnswers
+
+    return RailAnswers(_store(), sagas().resume, clock.now)
 
 
 @cache
@@ -90,8 +104,13 @@ def sagas() -> "StepFunctions":
 
 @cache
 def rail() -> "SandboxRail":
-    """Return the rail of deposits."""
+    """Return the rail of deposits. Raises RuntimeError in prod, because the sandbox rail creates money."""
+    from common.config import config
+
     from functions.transfers.adapters.rail import SandboxRail
+
+    if config().environment == "prod":
+        raise RuntimeError("The sandbox rail never runs in prod.")
 
     return SandboxRail()
 

@@ -5,8 +5,12 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+
+import pyotp
+from common import clock
 
 from tools.http import Answer, send
 
@@ -45,6 +49,25 @@ class Client:
         target = self.url + path + (f"?{urlencode(query)}" if query else "")
         return send(method, target, body=body, headers=sent)
 
+    def send_lines(self, method: str, path: str, body: Any, *lines: tuple[str, str]) -> Answer:
+        """Send one request with these header lines after its own. A header may be on several lines."""
+        content = dumps(body)
+        own = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        given = {name.lower() for name, _ in lines}
+        target = urlsplit(self.url + path)
+        connection = HTTPConnection(target.hostname or "", target.port, timeout=40)
+        try:
+            connection.putrequest(method, target.path)
+            for name, value in (*(each for each in own.items() if each[0].lower() not in given), *lines):
+                connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(content)))
+            connection.endheaders(content)
+            response = connection.getresponse()
+            headers = {name.lower(): [value] for name, value in response.getheaders()}
+            return Answer(response.status, headers, response.read())
+        finally:
+            connection.close()
+
     def get(self, path: str, **query: Any) -> Any:
         """Send a GET that must succeed, and return the body."""
         return expect(self.request("GET", path, query=query), 200)
@@ -64,6 +87,26 @@ class Client:
                 return
 
 
+class App:
+    """An authenticator app, with its recovery codes. Each code is valid once."""
+
+    def __init__(self, enrolment: Any) -> None:
+        self.recovery_codes: list[str] = enrolment["recovery_codes"]
+        self._totp = pyotp.TOTP(enrolment["secret"])
+        self._last_step = 0
+        SECRETS.setdefault("totp secret", set()).add(enrolment["secret"])
+        SECRETS.setdefault("recovery code", set()).update(self.recovery_codes)
+
+    def code(self) -> str:
+        """Return a code of the previous, current or next time step, or a recovery code once all three are used."""
+        now = self._totp.timecode(clock.now())
+        step = max(self._last_step + 1, now - 1)
+        if step > now + 1:
+            return self.recovery_codes.pop()
+        self._last_step = step
+        return self._totp.generate_otp(step)
+
+
 @dataclass
 class Person(Client):
     """A user of the platform, and their client."""
@@ -74,10 +117,27 @@ class Person(Client):
     last_name: str = ""
     refresh_token: str = ""
     accounts: dict[str, str] = field(default_factory=dict)
+    app: App | None = None
 
     def login(self) -> Any:
-        """Sign in and keep the tokens."""
-        return self._keep(self.post("/auth/login", {"email": self.email, "password": PASSWORD}, status=200))
+        """Sign in, with a code of the authenticator app if there is one, and keep the tokens."""
+        granted = self.post("/auth/login", {"email": self.email, "password": PASSWORD}, status=200)
+        if self.app:
+            answer = {"challenge_id": granted["challenge_id"], "code": self.app.code()}
+            granted = self.post("/auth/login/verify", answer, status=200)
+        return self._keep(granted)
+
+    def reauthenticate(self) -> Any:
+        """Prove the password again in the same session, and keep the tokens."""
+        code = {"code": self.app.code()} if self.app else {}
+        return self._keep(self.post("/auth/reauthenticate", {"password": PASSWORD, **code}, status=200))
+
+    def add_app(self) -> App:
+        """Make an authenticator app the second factor."""
+        app = App(self.post("/auth/totp", status=201))
+        self.post("/auth/totp/confirm", {"code": app.code()}, status=204)
+        self.app = app
+        return app
 
     def refresh(self) -> Any:
         """Rotate the tokens."""

@@ -45,6 +45,7 @@ class Case:
 
 # path, step, function, service, operation, which of such calls
 CALLS = [
+    ("transfer", "key", "TransfersTransfers", "dynamodb", "BatchGetItem", 1),
     ("transfer", "approve", "TransfersTransfers", "lambda", "Invoke", 1),
     ("transfer", "look-up", "AccountsApproveTransfer", "dynamodb", "BatchGetItem", 1),
     ("transfer", "look-up-default", "AccountsApproveTransfer", "dynamodb", "BatchGetItem", 2),
@@ -55,11 +56,15 @@ CALLS = [
     ("transfer", "complete", "TransfersComplete", "dynamodb", "UpdateItem", 1),
     ("transfer", "publish", "OperationsPublish", "sns", "Publish", 2),
     ("transfer", "notify", "NotificationsInbox", "dynamodb", "TransactWriteItems", 1),
+    ("deposit", "key", "TransfersDeposits", "dynamodb", "BatchGetItem", 1),
     ("deposit", "approve", "TransfersDeposits", "lambda", "Invoke", 1),
     ("deposit", "look-up", "AccountsApproveDeposit", "dynamodb", "BatchGetItem", 1),
     ("deposit", "create", "TransfersDeposits", "dynamodb", "TransactWriteItems", 1),
     ("deposit", "start", "TransfersDeposits", "states", "StartExecution", 1),
+    ("deposit", "expect", "AccountsExpect", "dynamodb", "TransactWriteItems", 1),
     ("deposit", "submit", "TransfersSubmit", "sqs", "SendMessage", 1),
+    ("deposit", "answer-look", "TransfersRailAnswer", "dynamodb", "GetItem", 1),
+    ("deposit", "answer-record", "TransfersRailAnswer", "dynamodb", "UpdateItem", 1),
     ("deposit", "answer", "TransfersRailAnswer", "states", "SendTaskSuccess", 1),
     ("deposit", "post", "AccountsPost", "dynamodb", "TransactWriteItems", 1),
     ("deposit", "complete", "TransfersComplete", "dynamodb", "UpdateItem", 1),

@@ -1,14 +1,18 @@
 """The deployed platform under test: its users, tables, faults and calls, and how to wait until it is idle."""
 
+import base64
 import hashlib
 import json
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from emulator.settings import STACK, Run
 from tests.e2e.client import PASSWORD, Client, Person, until
@@ -61,19 +65,43 @@ class Platform:
             person.deposit(funds, account=person.accounts[currency])
         return person
 
-    def admin(self) -> Person:
+    def admin(self, *, second_factor: bool = True) -> Person:
         """Return a new admin."""
-        return self._with_role("admin")
+        return self._with_role("admin", second_factor=second_factor)
 
     def arbiter(self) -> Person:
         """Return a new arbiter."""
         return self._with_role("arbiter")
 
-    def _with_role(self, role: str) -> Person:
+    def _with_role(self, role: str, *, second_factor: bool = True) -> Person:
         person = self.person()
+        if second_factor:
+            person.add_app()
         assert grant(self.run, person.email, role)["outcome"] == "granted"
         person.login()
         return person
+
+    def token(self, person: Person, **claims: Any) -> str:
+        """Return the access token of a user with other claims, signed with the platform's own key."""
+        assert person.token is not None
+        header, payload, _ = person.token.split(".")
+        return self.signed(decoded(header), decoded(payload) | claims)
+
+    def signed(self, header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
+        """Return a token that is signed with the platform's own key."""
+        kms = self.run.client("kms")
+        keys = [key["KeyId"] for key in kms.list_keys()["Keys"]]
+        (key,) = [each for each in keys if kms.describe_key(KeyId=each)["KeyMetadata"]["KeyUsage"] == "SIGN_VERIFY"]
+        text = f"{coded(header)}.{coded(payload)}"
+        signature = kms.sign(KeyId=key, Message=text.encode(), MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256")[
+            "Signature"
+        ]
+        raw = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(signature))
+        return f"{text}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"
+
+    def with_old_login(self, person: Person) -> Client:
+        """Return a client in the session of a user whose last login was 6 minutes ago."""
+        return Client(person.url, self.token(person, auth_time=int(time.time()) - 360))
 
     def crowd(self, count: int, **options: Any) -> list[Person]:
         """Return several new users, created concurrently with the `options` of `person`."""
@@ -221,3 +249,14 @@ class Platform:
         )
         payload = reply["Payload"].read()
         return None if "FunctionError" in reply else json.loads(payload or b"null")
+
+
+def decoded(part: str) -> dict[str, Any]:
+    """Return the contents of the header or payload of a token."""
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return found
+
+
+def coded(part: Mapping[str, Any]) -> str:
+    """Return a header or payload as part of a token."""
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()

@@ -2,7 +2,9 @@
 
 To add a route, add a `Route` to ROUTES; a test fails until every deployed route has one. State:
 
-- its method and path, and who may call it (PUBLIC, USERS, PAYERS, OWNER, OWNER_OR_ADMIN, ADMINS);
+- its method and path, and who may call it (PUBLIC, ANY_TOKEN, USERS, PAYERS, OWNER, OWNER_OR_ADMIN, ADMINS);
+- `person`: whether it is not for API keys; `recent`: whether it needs a login of the last 5 minutes, from everybody
+  (`"all"`) or from the owner (`"owner"`);
 - the fields of its body, `required` and `optional`, each as (kind, valid value); BAD has invalid values by kind;
 - `queries`: its query parameters, each with invalid values; `query`: a valid query string, if one is required;
   `listed`: whether it takes `limit` and `cursor`;
@@ -17,36 +19,35 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 LONG = "x" * 10_000
 NUL, LONE, EMOJI = "a\u0000b", "a\ud800b", "\U0001f600"
 ULID = "01K0000000000000000000000A"
 
-CALLERS = ("nobody", "owner", "other", "arbiter", "admin", "suspended", "unverified")
-PASSES, NO_TOKEN, GONE, FORBIDDEN, UNVERIFIED = "passes", "unauthenticated", "not_found", "forbidden", "not verified"
+CALLERS = (
+    *("nobody", "suspended", "owner", "owner with an old login", "owner's API key", "other", "unverified"),
+    *("arbiter", "admin without a second factor", "admin"),
+)
+"""Who calls each route. The owner of the resources is a customer; the API key has every scope."""
+PASSES, NO_TOKEN, GONE, FORBIDDEN = "passes", "unauthenticated", "not_found", "forbidden"
+NO_FACTOR, OLD_LOGIN, UNVERIFIED = "second_factor_required", "reauthentication_required", "email_not_verified"
 
-
-def access(others: str, *passing: str, **exceptions: str) -> dict[str, str]:
-    """Return the result for each caller: `others` by default, and unauthenticated without a valid token."""
-    results = dict.fromkeys(CALLERS, others) | dict.fromkeys(("nobody", "suspended"), NO_TOKEN)
-    return results | dict.fromkeys(passing, PASSES) | exceptions
-
-
-PUBLIC = access(PASSES, *CALLERS)
-ANY_TOKEN = access(PASSES, "suspended")
-"""The endpoint checks the token itself, without the authorizer, and only ends the session of the token."""
-USERS = access(PASSES)
-PAYERS = access(PASSES, unverified=UNVERIFIED)
-"""The route moves money: it needs a verified email address and an Idempotency-Key."""
-OWNER = access(GONE, "owner")
-OWNER_OR_ADMIN = access(GONE, "owner", "admin")
-ADMINS = access(FORBIDDEN, "admin")
+PUBLIC, ANY_TOKEN, USERS, PAYERS = "public", "any token", "users", "payers"
+"""`any token`: the endpoint reads the token itself, without the authorizer, and only ends its session, which an API key
+does not have. `payers`: the route moves money, so it needs an Idempotency-Key."""
+OWNER, OWNER_OR_ADMIN, ADMINS = "owner", "owner or admin", "admins"
 
 
 def wide(digits: str) -> str:
     """Return digits as full-width Unicode characters."""
     return "".join(chr(ord(digit) + 0xFEE0) for digit in digits)
+
+
+def iban_with(digits: str) -> str:
+    """Return a German IBAN that has these check digits and the right remainder."""
+    bodies = (f"37040044{number:010}" for number in range(97))
+    return next(f"DE{digits}{body}" for body in bodies if int(f"{body}1314{digits}") % 97 == 1)
 
 
 class Raw(NamedTuple):
@@ -56,6 +57,14 @@ class Raw(NamedTuple):
 
 
 TEXTS: tuple[Any, ...] = (5, 1.5, True, [], {}, NUL, LONE, LONG)
+INVISIBLE = tuple(
+    f"A{chr(point)}da"
+    for point in (
+        *(0x200B, 0x3164, 0x2060, 0xFEFF, 0x00AD, 0x2800, 0x034F, 0x115F, 0x180E, 0xFE0F, 0xFFA0, 0xE0041, 0xE0001),
+        *(0x202E, 0x2066, 0x200F, 0x0007, 0x0085, 0x2028, 0xE000),
+    )
+)
+"""Text with a character that cannot be seen, or that changes the order in which text is shown."""
 BAD: Mapping[str, tuple[Any, ...]] = {
     "email": (
         *TEXTS,
@@ -70,7 +79,12 @@ BAD: Mapping[str, tuple[Any, ...]] = {
     ),
     "new password": (5, True, [], {}, None, "x" * 129, LONG),
     "password": (5, True, [], {}, None, ""),
-    "name": (*TEXTS, "", "   ", "x" * 101, "a\nb"),
+    "name": (*TEXTS, *INVISIBLE, "", "   ", "x" * 101, "a\nb", "\u3164"),
+    "person": (
+        *(*TEXTS, *INVISIBLE, "", "   ", "x" * 61, "a\nb", "\u3164", "call +1 900 555 0100", "http://evil.example"),
+        *("evil.example/x", "R2D2", "<b>Ada</b>", "Ada\u0301\u0301\u0301\u0301", "A" + "\u0301" * 99, "-.,'", EMOJI),
+        *("Remit", "R\u0435mit", "R e m i t", "REMIT.", "Rem\u0131t"),
+    ),
     "phone": (*TEXTS, "", "123", "+0123456789", "+1", "phone", "+12345678901234567", EMOJI),
     "code": (*TEXTS, None, "", "12345", "1234567", "abcdef", wide("123456"), EMOJI),
     "token": (5, True, [], {}, ""),
@@ -80,9 +94,10 @@ BAD: Mapping[str, tuple[Any, ...]] = {
         *(Raw("1e3"), Raw("9" * 5000), Raw("1E400"), Raw("-0"), Raw("0.1")),
     ),
     "currency": (*TEXTS, None, "", "usd", "US", "USDX", "ZZZ", "U\u0000D", EMOJI),
-    "description": (5, 1.5, True, [], {}, NUL, "x" * 501, LONG),
+    "description": (5, 1.5, True, [], {}, NUL, *INVISIBLE, "x" * 501, LONG),
     "metadata": (
         *(5, True, "x", [], {"a": 5}, {"a": None}, {"a": {}}, {"a": NUL}, {"": "x"}, {"k" * 41: "x"}, {"a": "x" * 501}),
+        *({"a": INVISIBLE[0]}, {INVISIBLE[0]: "x"}),
         *({NUL: "x"}, {f"k{number}": "x" for number in range(51)}),
     ),
     "destination": (
@@ -110,15 +125,25 @@ BAD: Mapping[str, tuple[Any, ...]] = {
         None,
         "",
         "4242424242424241",
-        "4242 4242 4242 4242",
         "0" * 12,
+        "0" * 16,
+        "3400000000000000",
         "4" * 20,
+        "4242_4242_4242_4242",
         wide("4242424242424242"),
     ),
     "month": (None, "12", 1.5, True, [], {}, 0, 13, -1, 10**30),
     "year": (None, "2039", 2039.5, True, [], {}, 0, 2020, 99999, -2039),
     "cvv": (*TEXTS, None, "", "73", "73737", "abc", wide("737")),
-    "iban": (*TEXTS, None, "", "DE00370400440532013000", "XX", EMOJI),
+    "iban": (
+        *TEXTS,
+        None,
+        "",
+        "DE00370400440532013000",
+        "XX",
+        EMOJI,
+        *(iban_with(digits) for digits in ("00", "01", "99")),
+    ),
     "bank": (*TEXTS, None, "", "no-such-bank", EMOJI),
     "challenge": (5, 1.5, True, [], {}, None, "", LONG),
     "any code": (5, 1.5, True, [], {}, None, "", LONG),
@@ -142,12 +167,14 @@ class Route:
 
     method: str
     path: str
-    access: Mapping[str, str]
+    access: str
     required: Fields = field(default_factory=dict)
     optional: Fields = field(default_factory=dict)
     queries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     query: str = ""
     listed: bool = False
+    person: bool = False
+    recent: Literal["", "owner", "all"] = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -164,8 +191,36 @@ class Route:
 
     @property
     def moves_money(self) -> bool:
-        """Whether the route needs an Idempotency-Key and a verified email address."""
-        return self.access is PAYERS
+        """Whether the route needs an Idempotency-Key."""
+        return self.access == PAYERS
+
+    @property
+    def needs_verified_email(self) -> bool:
+        """Whether unverified users are refused: they may read, and use the auth routes that need no recent login."""
+        reads_or_authenticates = self.method == "GET" or self.path.startswith("/auth/")
+        return not self.is_public and (self.recent == "all" or not reads_or_authenticates)
+
+    def verdict(self, caller: str) -> str:
+        """Return how the route answers a caller: PASSES, or the code of the first check that fails."""
+        if self.access == PUBLIC:
+            return PASSES
+        if caller == "nobody" or (caller == "suspended" and self.access != ANY_TOKEN):
+            return NO_TOKEN
+        if self.access == ANY_TOKEN:
+            return NO_TOKEN if caller == "owner's API key" else PASSES
+        is_owner, is_admin = caller.startswith("owner"), caller.startswith("admin")
+        if self.access == ADMINS and not is_admin:
+            return FORBIDDEN
+        if caller == "owner's API key" and (self.person or self.recent == "all"):
+            return FORBIDDEN
+        if self.access == ADMINS and caller != "admin":
+            return NO_FACTOR
+        if self.recent and caller == "owner with an old login":
+            return OLD_LOGIN
+        if self.needs_verified_email and caller == "unverified":
+            return UNVERIFIED
+        passes = is_owner or self.access in (USERS, PAYERS, ADMINS)
+        return PASSES if passes or (self.access == OWNER_OR_ADMIN and caller == "admin") else GONE
 
     @property
     def has_body(self) -> bool:
@@ -178,6 +233,7 @@ class Route:
 
 
 EMAIL, PHONE, NAME = ("email", "nobody@example.com"), ("phone", "+14155550100"), ("name", "Nobody")
+PERSON = ("person", "Nobody")
 PASSWORD, NEW_PASSWORD = ("password", "not the password"), ("new password", "a fine long password")
 CODE, ANY_CODE, PIN = ("code", "123456"), ("any code", "123456"), ("code", "654321")
 ACCOUNT, AMOUNT, CURRENCY = ("account", f"acc_{ULID}"), ("amount", 100), ("currency", "USD")
@@ -189,13 +245,21 @@ ROUTES = [
         "POST",
         "/auth/register",
         PUBLIC,
-        {"email": ("email", "new@example.com"), "password": NEW_PASSWORD, "first_name": NAME, "last_name": NAME},
+        {"email": ("email", "new@example.com"), "password": NEW_PASSWORD, "first_name": PERSON, "last_name": PERSON},
         {"phone": PHONE},
     ),
     Route("POST", "/auth/verify-email", PUBLIC, {"email": EMAIL, "code": CODE}),
     Route("POST", "/auth/resend-code", PUBLIC, optional={"email": EMAIL}),
     Route("POST", "/auth/login", PUBLIC, {"email": EMAIL, "password": PASSWORD}),
     Route("POST", "/auth/login/verify", PUBLIC, {"challenge_id": ("challenge", f"chl_{ULID}"), "code": ANY_CODE}),
+    Route(
+        "POST",
+        "/auth/reauthenticate",
+        USERS,
+        {"password": PASSWORD},
+        {"code": ANY_CODE},
+        person=True,
+    ),
     Route("POST", "/auth/refresh", PUBLIC, optional={"refresh_token": ("token", "nonsense")}),
     Route("POST", "/auth/logout", ANY_TOKEN, optional={"refresh_token": ("token", "nonsense")}),
     Route("GET", "/auth/me", USERS),
@@ -203,24 +267,31 @@ ROUTES = [
         "PATCH",
         "/auth/me",
         USERS,
-        optional={"first_name": NAME, "last_name": NAME, "password": PASSWORD, "second_factor": ("factor", "none")},
+        optional={"first_name": PERSON, "last_name": PERSON, "password": PASSWORD, "second_factor": ("factor", "none")},
+        person=True,
     ),
     Route("GET", "/auth/validate", USERS),
-    Route("POST", "/auth/password/change", USERS, {"current_password": PASSWORD, "new_password": NEW_PASSWORD}),
+    Route(
+        "POST",
+        "/auth/password/change",
+        USERS,
+        {"current_password": PASSWORD, "new_password": NEW_PASSWORD},
+        person=True,
+    ),
     Route("POST", "/auth/password/forgot", PUBLIC, {"email": EMAIL}),
     Route("POST", "/auth/password/reset", PUBLIC, {"email": EMAIL, "code": CODE, "new_password": NEW_PASSWORD}),
-    Route("POST", "/auth/email/change", USERS, {"new_email": EMAIL, "password": PASSWORD}),
-    Route("POST", "/auth/email/confirm", USERS, {"code": CODE}),
-    Route("POST", "/auth/phone", USERS, {"phone": PHONE}),
-    Route("POST", "/auth/phone/confirm", USERS, {"code": CODE}),
-    Route("POST", "/auth/totp", USERS),
-    Route("POST", "/auth/totp/confirm", USERS, {"code": CODE}),
-    Route("POST", "/auth/totp/disable", USERS, {"password": PASSWORD, "code": ANY_CODE}),
-    Route("GET", "/auth/sessions", USERS, listed=True),
-    Route("DELETE", "/auth/sessions/{session_id}", OWNER),
-    Route("POST", "/auth/api-keys", USERS, {"name": NAME, "scopes": ("scopes", ["read"])}),
-    Route("GET", "/auth/api-keys", USERS, listed=True),
-    Route("DELETE", "/auth/api-keys/{key_id}", OWNER),
+    Route("POST", "/auth/email/change", USERS, {"new_email": EMAIL, "password": PASSWORD}, person=True),
+    Route("POST", "/auth/email/confirm", USERS, {"code": CODE}, person=True),
+    Route("POST", "/auth/phone", USERS, {"phone": PHONE}, recent="all"),
+    Route("POST", "/auth/phone/confirm", USERS, {"code": CODE}, recent="all"),
+    Route("POST", "/auth/totp", USERS, recent="all"),
+    Route("POST", "/auth/totp/confirm", USERS, {"code": CODE}, recent="all"),
+    Route("POST", "/auth/totp/disable", USERS, {"password": PASSWORD, "code": ANY_CODE}, recent="all"),
+    Route("GET", "/auth/sessions", USERS, listed=True, person=True),
+    Route("DELETE", "/auth/sessions/{session_id}", OWNER, person=True),
+    Route("POST", "/auth/api-keys", USERS, {"name": NAME, "scopes": ("scopes", ["read"])}, recent="all"),
+    Route("GET", "/auth/api-keys", USERS, listed=True, person=True),
+    Route("DELETE", "/auth/api-keys/{key_id}", OWNER, person=True),
     Route(
         "GET",
         "/users",
@@ -234,8 +305,10 @@ ROUTES = [
         "/users/{user_id}",
         ADMINS,
         optional={"role": ("role", "customer"), "status": ("user status", "active")},
+        person=True,
     ),
-    Route("DELETE", "/users/{user_id}", OWNER_OR_ADMIN),
+    Route("DELETE", "/users/{user_id}", OWNER_OR_ADMIN, person=True, recent="owner"),
+    Route("DELETE", "/users/{user_id}/second-factor", ADMINS, person=True),
     Route("GET", "/.well-known/jwks.json", PUBLIC),
     Route("GET", "/.well-known/openid-configuration", PUBLIC),
     Route("GET", "/banks", PUBLIC),
@@ -279,9 +352,9 @@ ROUTES = [
         queries={**PERIOD, "format": ("", "xml", "PDF")},
         query="from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z",
     ),
-    Route("PUT", "/accounts/{account_id}/pin", OWNER, {"pin": CODE}, {"current_pin": PIN}),
-    Route("POST", "/accounts/{account_id}/pin/reset", OWNER),
-    Route("POST", "/accounts/{account_id}/pin/confirm", OWNER, {"code": CODE, "new_pin": PIN}),
+    Route("PUT", "/accounts/{account_id}/pin", OWNER, {"pin": CODE}, {"current_pin": PIN}, person=True, recent="owner"),
+    Route("POST", "/accounts/{account_id}/pin/reset", OWNER, person=True),
+    Route("POST", "/accounts/{account_id}/pin/confirm", OWNER, {"code": CODE, "new_pin": PIN}, person=True),
     Route("GET", "/accounts/{account_id}/limits", OWNER),
     Route("PUT", "/accounts/{account_id}/limits", OWNER, optional={"daily": LIMIT, "weekly": LIMIT, "pin": CODE}),
     Route(
@@ -418,7 +491,15 @@ def bad_bodies(route: Route) -> Iterator[Bad]:
     yield Bad("not UTF-8", "malformed_json", b"\xff\xfe{}")
     for text in ("[]", "null", "1", '"x"', "true"):
         yield Bad(f"not an object: {text}", "validation_failed", text.encode())
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data", ""):
+    merges = () if route.method == "PATCH" else ("application/merge-patch+json",)
+    for kind in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "multipart/form-data",
+        "",
+        *merges,
+    ):
         yield Bad(f"as {kind}", "unsupported_media_type", encode(good), {"Content-Type": kind})
     if route.required:
         yield Bad("no body at all", "unsupported_media_type", None)

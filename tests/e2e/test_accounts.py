@@ -24,7 +24,7 @@ def test_the_first_account_of_a_currency_is_its_default(platform: Platform) -> N
     assert [second[name] for name in ("posted", "held", "available", "credit_limit")] == [0, 0, 0, 0]
     assert set(second) == {
         *("id", "owner_id", "name", "type", "currency", "status", "default", "posted", "held"),
-        *("available", "credit_limit", "pin_set", "created_at"),
+        *("available", "credit_limit", "low_balance_alert", "pin_set", "created_at"),
     }
     listed = person.get("/accounts")
     assert [each["id"] for each in listed["data"]] == [yen["id"], second["id"], first["id"]]

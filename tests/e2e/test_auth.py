@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from tests.e2e.client import PASSWORD, Client, Person, expect, other_code, until
+from tests.e2e.client import PASSWORD, Client, Person, expect, other_code, phone_number, until
 from tests.e2e.platform import CODE, Platform
 
 
 def test_a_user_registers_verifies_and_signs_in(platform: Platform) -> None:
-    person = platform.register(phone="+14155550101")
+    person = platform.register(phone=phone_number())
     person.login()
     me = person.get("/auth/me")
     assert me["email"] == person.email
@@ -28,10 +28,11 @@ def test_a_user_registers_verifies_and_signs_in(platform: Platform) -> None:
     assert person.get("/auth/me")["email_verified"] is True
 
 
-def test_transfers_need_a_verified_email_address(platform: Platform, bob: Person) -> None:
+def test_accounts_and_transfers_need_a_verified_email_address(platform: Platform, bob: Person) -> None:
     person = platform.register()
     person.login()
-    person.open_account()
+    refused = person.request("POST", "/accounts", {"currency": "USD"})
+    assert expect(refused, 403)["code"] == "email_not_verified"
     refused = person.transfer({"user_id": bob.user_id}, 100)
     assert expect(refused, 403)["code"] == "email_not_verified"
 

@@ -11,7 +11,7 @@ THREADS, EACH = 8, 100
 
 
 def test_eight_hundred_transfers_among_four_accounts(platform: Platform) -> None:
-    people = platform.crowd(4, funds=10_000)
+    people = platform.crowd(4, funds=15_000)
     chance = random.Random(20261121)
     plans = [[(*chance.sample(people, 2), chance.randint(1, 3000)) for _ in range(EACH)] for _ in range(THREADS)]
 
@@ -31,7 +31,7 @@ def test_eight_hundred_transfers_among_four_accounts(platform: Platform) -> None
     assert outcomes.total() == THREADS * EACH
     assert outcomes["201"] > THREADS * EACH / 2
     assert outcomes["422"] > 0  # the amounts are chosen so that accounts run out of money
-    assert sum(person.balance() for person in people) == 4 * 10_000
+    assert sum(person.balance() for person in people) == 4 * 15_000
     assert all(person.balance() >= 0 for person in people)
     platform.settle(seconds=90)
     platform.verify()

@@ -4,6 +4,7 @@ import pytest
 
 from tests.e2e.client import Person, card_number, expect, iban, new_key, until
 from tests.e2e.platform import Platform
+from tools.tables import Tables
 
 
 def test_a_deposit_is_accepted_and_completes_when_the_rail_confirms(platform: Platform) -> None:
@@ -45,6 +46,28 @@ def test_a_deposit_that_the_rail_declines_moves_no_money(platform: Platform, kin
         lambda: [each["kind"] for each in person.get("/notifications")["data"]] == ["transfer_declined"],
         what="the user is notified",
     )
+
+
+def test_money_on_its_way_keeps_an_account_open(platform: Platform) -> None:
+    person = platform.person()
+    account = person.accounts["USD"]
+    # This card confirms after 30 s.
+    deposit = person.deposit(700, card=person.link_card(card_number("0259")), wait=False)
+    until(lambda: _expects_money(platform, account), what="the saga makes the account expect the money")
+    refusal = expect(person.request("DELETE", f"/accounts/{account}"), 409)
+    assert (refusal["code"], refusal["detail"]) == (
+        "account_not_empty",
+        "Money is on its way to this account. Wait until it has arrived.",
+    )
+    until(lambda: person.get(f"/transfers/{deposit}")["status"] == "completed", seconds=60, what="the card confirms")
+    assert not _expects_money(platform, account)
+    assert expect(person.request("DELETE", f"/accounts/{account}"), 409)["code"] == "account_not_empty"
+
+
+def _expects_money(platform: Platform, account: str) -> bool:
+    """Return whether an account expects money. No answer of the API says so."""
+    items = Tables.read(platform.run).accounts
+    return any(item["pk"] == f"A#{account}" and item.get("incoming") for item in items)
 
 
 def test_a_deposit_needs_an_own_account_card_and_matching_currency(

@@ -61,7 +61,7 @@ def allowed(platform: Platform, resources: dict[str, str]) -> dict[str, set[tupl
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
             for statement in (json.loads(document) if isinstance(document, str) else document)["Statement"]:
-                actions, wanted = statement["Action"], statement["Resource"]
+                actions, wanted = statement["Action"], statement.get("Resource", "*")
                 for action in [actions] if isinstance(actions, str) else actions:
                     pairs |= {(action, each) for each in ([wanted] if isinstance(wanted, str) else wanted)}
         found[logical] = pairs

@@ -3,11 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pyotp
 import pytest
-from common import clock
 
-from tests.e2e.client import PASSWORD, SECRETS, Client, Person, expect, other_code
+from tests.e2e.client import PASSWORD, App, Client, Person, expect, other_code
 from tests.e2e.platform import Platform
 from tools.http import Answer
 
@@ -24,21 +22,6 @@ def begin(person: Person) -> Any:
 def finish(platform: Platform, challenged: Any, code: str) -> Answer:
     body = {"challenge_id": challenged["challenge_id"], "code": code}
     return platform.client.request("POST", "/auth/login/verify", body)
-
-
-class App:
-    """An authenticator app with three codes, of the previous, current and next time step: each is valid once."""
-
-    def __init__(self, enrolment: Any) -> None:
-        self.recovery_codes: list[str] = enrolment["recovery_codes"]
-        totp = pyotp.TOTP(enrolment["secret"])
-        now = totp.timecode(clock.now())
-        self._codes = iter([totp.generate_otp(step) for step in (now - 1, now, now + 1)])
-        SECRETS.setdefault("totp secret", set()).add(enrolment["secret"])
-        SECRETS.setdefault("recovery code", set()).update(self.recovery_codes)
-
-    def code(self) -> str:
-        return next(self._codes)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
-"""No password, code, card number, IBAN, CVV or token is in any table, log, queue or history of a saga."""
+"""No password, code, card number, IBAN, CVV, token or key is in any table, log, queue or history of a saga."""
 
 import json
 import re
 from collections.abc import Iterator
 
-import pyotp
 import pytest
-from common import clock
 
+from emulator.settings import STACK
 from tests.e2e.client import SECRETS, iban
 from tests.e2e.platform import CODE, CONTEXTS, Platform
 from tools import mails
@@ -19,6 +18,7 @@ KINDS = (
     *("api key", "totp secret", "recovery code"),
 )
 FEWEST_CODES = 21
+PURPOSES = ("request", "code", "pin", "instrument", "cursor", "email")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,7 @@ def codes(platform: Platform) -> set[str]:
     person.post("/bank-accounts", bank_account, status=201)
     key = person.post("/auth/api-keys", {"name": "server", "scopes": ["read"]}, status=201)["key"]
     SECRETS.setdefault("api key", set()).add(key.split(".")[1])
-    app = person.post("/auth/totp", status=201)
-    SECRETS.setdefault("totp secret", set()).add(app["secret"])
-    SECRETS.setdefault("recovery code", set()).update(app["recovery_codes"])
-    code = pyotp.TOTP(app["secret"]).at(clock.now())
-    person.post("/auth/totp/confirm", {"code": code}, status=204)
+    person.add_app()
     platform.crowd(max(0, 25 - len(platform.people)))
     return {found[0] for mail in mails.messages(platform.run) if (found := CODE.search(mail["text"]))}
 
@@ -82,6 +78,36 @@ def test_no_mailed_code_is_stored(codes: set[str], places: dict[str, str]) -> No
 def test_no_cvv_is_stored(places: dict[str, str]) -> None:
     for place, text in places.items():
         assert re.search(r"\bcvv\b", text, re.IGNORECASE) is None, place  # as a word: ids can contain the letters
+
+
+def test_no_key_of_a_digest_is_stored(platform: Platform, places: dict[str, str]) -> None:
+    secrets = platform.run.client("secretsmanager")
+    names = {each["Name"] for each in secrets.list_secrets()["SecretList"]}
+    assert {f"{STACK}-{purpose}-key" for purpose in PURPOSES} <= names
+    for purpose in PURPOSES:
+        keys = json.loads(secrets.get_secret_value(SecretId=f"{STACK}-{purpose}-key")["SecretString"])
+        assert keys and all(version.isdigit() and len(key) >= 32 for version, key in keys.items())
+        for place, text in places.items():
+            assert not [version for version, key in keys.items() if key in text], (purpose, place)
+
+
+def test_a_stored_digest_names_the_version_of_its_key(platform: Platform) -> None:
+    digests = [item["digest"] for item in platform.scan("auth") if item["pk"].startswith("C#") and "digest" in item]
+    assert digests
+    assert all(re.fullmatch("[0-9]+:[0-9a-f]{64}", each) for each in digests)
+
+
+def test_log_lines_of_auth_say_who_asked_but_not_whose_email(platform: Platform, places: dict[str, str]) -> None:
+    lines = [json.loads(line) for line in places["log auth.log"].splitlines() if line.startswith('{"level"')]
+    asked = [line for line in lines if line["message"] == "request"]
+    assert asked
+    assert all(line["ip"] == "127.0.0.1" and "user_agent" in line for line in asked)
+    named = [line for line in lines if line["message"] == "email address given"]
+    assert named
+    assert all(re.fullmatch("[0-9]+:[0-9a-f]{64}", line["email_digest"]) for line in named)
+    assert all(line["ip"] == "127.0.0.1" for line in named)
+    emails = {person.email for person in platform.people}
+    assert not [email for email in emails if email in places["log auth.log"]]
 
 
 def test_the_places_are_read(places: dict[str, str]) -> None:

@@ -163,6 +163,17 @@ def test_transfers_are_listed_with_filters_and_in_pages(platform: Platform) -> N
     assert refused.status in (200, 400)
 
 
+def test_a_counterparty_is_found_by_each_of_their_addresses(platform: Platform) -> None:
+    payer, payee, another = platform.person(funds=100), platform.person(), platform.person()
+    paid = expect(payer.transfer({"user_id": payee.user_id}, 10), 201)["id"]
+    expect(payer.transfer({"email": another.email}, 10), 201)
+    for counterparty in (payee.email, payee.user_id, payee.accounts["USD"]):
+        found = payer.get("/transfers", counterparty=counterparty, kind="transfer")["data"]
+        assert [each["id"] for each in found] == [paid], counterparty
+    assert payee.get("/transfers", counterparty=payer.email)["data"][0]["id"] == paid
+    assert payer.get("/transfers", counterparty="nobody@example.com")["data"] == []
+
+
 def test_resources_of_others_are_not_found(platform: Platform, ada: Person, bob: Person) -> None:
     eve = platform.person()
     transfer = expect(ada.transfer({"user_id": bob.user_id}, 100), 201)["id"]

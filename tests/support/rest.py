@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +28,16 @@ class Answer:
         return str(self.json["code"])
 
 
-def principal(user_id: str, role: str = "customer", *, email_verified: bool = True) -> dict[str, str]:
-    """Return the context that the authorizer adds to a request."""
+def principal(
+    user_id: str,
+    role: str = "customer",
+    *,
+    email_verified: bool = True,
+    second_factor: bool | None = None,
+    logged_in_seconds_ago: float = 0,
+) -> dict[str, str]:
+    """Return the authorizer's context of a caller. Arbiters and admins have a second factor unless told otherwise."""
+    has_second_factor = role != "customer" if second_factor is None else second_factor
     return {
         "user_id": user_id,
         "role": role,
@@ -36,6 +45,8 @@ def principal(user_id: str, role: str = "customer", *, email_verified: bool = Tr
         "scopes": "read write payments",
         "email_verified": "true" if email_verified else "false",
         "expires_at": "2026-01-01T00:15:00.000Z",
+        "auth_time": str(int(time.time() - logged_in_seconds_ago)),
+        "has_second_factor": "true" if has_second_factor else "false",
     }
 
 
@@ -52,8 +63,8 @@ def event(
     """Return a request for `resource` (`/accounts/{account_id}`). A `body` that is not text is sent as JSON."""
     concrete = re.sub(r"{(\w+)}", lambda match: (path or {})[match[1]], resource)
     sent = {"Host": "localhost", "User-Agent": "tests", **(headers or {})}
-    if body is not None:
-        sent.setdefault("Content-Type", "application/json")
+    if body is not None and "content-type" not in {name.lower() for name in sent}:
+        sent["Content-Type"] = "application/json"
     multi = {name: [value] if isinstance(value, str) else value for name, value in (query or {}).items()}
     return {
         "resource": resource,

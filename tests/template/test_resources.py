@@ -15,8 +15,6 @@ WILDCARDS = {
     # A key's own policy: its resource is always the key it is attached to.
     "TokenKey": "kms:*",
     "DataKey": "kms:*",
-    # A text message is published to a phone number, which is not a resource.
-    "MailMailRole": "sns:Publish",
     # These calls set up log delivery, and none of them supports resource-level permissions.
     "TransferSagaRole": "LogDelivery",
     "DepositSagaRole": "LogDelivery",
@@ -59,9 +57,25 @@ def test_only_what_cannot_be_narrower_is_a_wildcard() -> None:
     wide = {}
     for name, statement in statements():
         actions = listed(statement["Action"])
-        if "*" in listed(statement["Resource"]) or any("*" in action for action in actions):
+        if "*" in listed(statement.get("Resource", [])) or any("*" in action for action in actions):
             wide[name] = statement.get("Sid", actions[0])
     assert wide == WILDCARDS
+
+
+def test_texts_go_to_phone_numbers_and_to_no_topic() -> None:
+    # A phone number is not a resource, so the statement says what it is not for.
+    found = {name: statement for name, statement in statements() if "NotResource" in statement}
+    topics = {"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}
+    assert found == {"MailMailRole": {"Effect": "Allow", "Action": ["sns:Publish"], "NotResource": topics}}
+
+
+def test_mail_is_sent_from_the_sender_alone() -> None:
+    sending = {name: each for name, each in statements() if "ses:SendEmail" in listed(each["Action"])}
+    assert sending.keys() == {"MailMailRole", "MailFlushRole"}
+    for statement in sending.values():
+        assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "Sender"}}}
+        kinds = [each["Fn::Sub"].rpartition(":")[2] for each in statement["Resource"]]
+        assert kinds == ["identity/*", "configuration-set/*"]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -71,9 +85,23 @@ def test_a_table_is_encrypted_backed_up_and_on_demand(name: str) -> None:
     assert table["SSESpecification"] == {"SSEEnabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["DeletionProtectionEnabled"] == {"Fn::If": ["Production", True, False]}
     assert template()["Resources"][name]["UpdateReplacePolicy"] == "Retain"
     assert template()["Resources"][name]["DeletionPolicy"].startswith("Retain")
     assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
+
+
+def test_only_what_the_code_finds_by_name_keeps_its_name_when_the_stack_is_gone() -> None:
+    # Such a stack can't be made again until these are taken over (docs/operations.md).
+    kept = {
+        each["Type"]
+        for stack in STACKS
+        for each in expanded(stack).values()
+        if each.get("DeletionPolicy", "Delete") != "Delete"
+        and {"Name", "TableName", "RoleName"} & each["Properties"].keys()
+    }
+    assert kept == {"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"}
+    assert not [name for name, each in resources("AWS::SNS::Topic").items() if "TopicName" in each]
 
 
 def test_every_context_whose_code_writes_an_outbox_has_its_stream_published() -> None:
@@ -103,7 +131,12 @@ def test_a_stream_that_cannot_be_delivered_goes_to_the_failure_queue(name: str, 
     assert event["BisectBatchOnFunctionError"] is True
     # The type is what makes SAM let the function's role write to the queue.
     assert event["DestinationConfig"] == {"OnFailure": {"Type": "SQS", "Destination": {"Ref": "StreamFailures"}}}
-    assert event["MaximumRetryAttempts"] > 0
+    if name == "OperationsPublish":
+        # Events are retried until their record leaves the stream after a day, and in order for each item.
+        assert (event["MaximumRetryAttempts"], event["MaximumRecordAgeInSeconds"]) == (-1, -1)
+        assert event["ParallelizationFactor"] == 10
+    else:
+        assert event["MaximumRetryAttempts"] > 0
     for one in event["FilterCriteria"]["Filters"]:
         json.loads(one["Pattern"])
 
@@ -144,7 +177,8 @@ def test_every_queue_is_encrypted_and_redrives_to_a_dead_letter_queue_of_its_own
     assert len(set(targets.values())) == len(targets)
     consumed = {event["Queue"]["Fn::GetAtt"].removesuffix(".Arn") for _, event in events("SQS")}
     assert consumed == targets.keys()
-    assert targets.keys() | set(targets.values()) | {"StreamFailures"} == QUEUES.keys()
+    # What SES says of mails is only kept for now.
+    assert targets.keys() | set(targets.values()) | {"StreamFailures", "MailFeedbackQueue"} == QUEUES.keys()
 
 
 @pytest.mark.parametrize(("name", "event"), events("SQS"), ids=lambda value: value if isinstance(value, str) else "")
@@ -156,6 +190,29 @@ def test_a_queues_consumer_reports_single_messages_within_the_visibility_timeout
     timeout = FUNCTIONS[name]["Timeout"]
     # AWS recommends six times, so that retries of a throttled batch fit in; the rail's saga waits no longer than 60 s.
     assert queue["VisibilityTimeout"] >= (2 if name == "TransfersRailAnswer" else 6) * timeout
+
+
+@pytest.mark.parametrize("name", ["MailMail", "MailFlush"])
+def test_a_burst_of_mail_waits_in_its_queue(name: str) -> None:
+    (event,) = (event for function, event in events("SQS") if function == name)
+    assert event["BatchSize"] <= 2
+    assert event["ScalingConfig"] == {"MaximumConcurrency": {"Fn::If": ["Local", 2, 10]}}
+    queue = QUEUES[event["Queue"]["Fn::GetAtt"].removesuffix(".Arn")]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 10
+
+
+def test_bounces_and_complaints_reach_a_queue() -> None:
+    made = expanded("mail")
+    destination = made["MailFeedback"]["Properties"]["EventDestination"]
+    assert set(destination["MatchingEventTypes"]) == {"bounce", "complaint"}
+    assert destination["SnsDestination"] == {"TopicARN": {"Ref": "MailFeedbackTopic"}}
+    assert made["MailFeedbackSubscription"]["Properties"]["TopicArn"] == {"Ref": "MailFeedbackTopic"}
+    # SES may use no key that AWS manages, so the topic has none; and it may publish before it is told to.
+    assert "KmsMasterKeyId" not in made["MailFeedbackTopic"]["Properties"]
+    (statement,) = made["MailFeedbackTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "ses.amazonaws.com"}
+    assert statement["Condition"].keys() == {"StringEquals", "ArnEquals"}
+    assert made["MailFeedback"]["DependsOn"] == "MailFeedbackTopicPolicy"
 
 
 def test_health_watches_every_dead_letter_queue() -> None:

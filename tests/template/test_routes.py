@@ -36,7 +36,7 @@ def test_the_generated_files_are_fresh() -> None:
 
 def test_a_path_belongs_to_one_function_and_is_public_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(gateway.GatewayError, match="same path"):
-        gateway._definition({"auth-me": {"/me": False}, "auth-user": {"/me": False}})
+        gateway._definition({"auth-me": {"/me": None}, "auth-user": {"/me": "Bearer"}})
     routes = {("GET", "/me"): SimpleNamespace(public=True), ("POST", "/me"): SimpleNamespace(public=False)}
     monkeypatch.setattr(gateway, "import_module", lambda name: SimpleNamespace(api=SimpleNamespace(routes=routes)))
     with pytest.raises(gateway.GatewayError, match="/me"):
@@ -60,8 +60,10 @@ def test_a_function_serves_just_the_paths_that_lead_to_it(name: str) -> None:
         if operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].endswith(target)
     }
     assert leading.keys() == {path for _, path in module.api.routes} != set()
+    moving = {path for (_, path), route in module.api.routes.items() if route.moves_money}
     for (_, path), route in module.api.routes.items():
-        assert leading[path].get("security", []) == ([] if route.public else [{"Bearer": []}]), path
+        scheme = "BearerUncached" if path in moving else "Bearer"
+        assert leading[path].get("security", []) == ([] if route.public else [{scheme: []}]), path
         assert leading[path]["x-amazon-apigateway-integration"]["credentials"] == {"Fn::GetAtt": ["GatewayRole", "Arn"]}
 
 
@@ -86,14 +88,24 @@ def test_the_gateway_may_invoke_the_endpoints_and_the_authorizer_only() -> None:
     assert len(json.dumps(arns, separators=(",", ":"))) < 10_000
 
 
-def test_the_authorizer_is_invoked_by_the_same_role_and_cached_by_the_authorization_header() -> None:
-    authorizer = GATEWAY["components"]["securitySchemes"]["Bearer"]["x-amazon-apigateway-authorizer"]
+@pytest.mark.parametrize(("scheme", "seconds"), [("Bearer", 60), ("BearerUncached", 0)])
+def test_the_authorizer_is_invoked_by_the_same_role_and_cached_by_the_authorization_header(
+    scheme: str, seconds: int
+) -> None:
+    authorizer = GATEWAY["components"]["securitySchemes"][scheme]["x-amazon-apigateway-authorizer"]
     assert authorizer["type"] == "request"
     assert authorizer["identitySource"] == "method.request.header.Authorization"
-    assert authorizer["authorizerResultTtlInSeconds"] == 60
+    assert authorizer["authorizerResultTtlInSeconds"] == seconds
     assert authorizer["authorizerCredentials"] == {"Fn::GetAtt": ["GatewayRole", "Arn"]}
     target = f":function:{name_of(HANDLERS_OF_THE_API[AUTHORIZER])}/invocations"
     assert authorizer["authorizerUri"]["Fn::Sub"].endswith(target)
+
+
+def test_a_session_that_has_ended_moves_no_money_because_those_paths_ask_every_time() -> None:
+    uncached = {
+        path for path, item in GATEWAY["paths"].items() if item[ANY].get("security") == [{"BearerUncached": []}]
+    }
+    assert uncached == {path for _, path in moving_routes()}
 
 
 def test_sam_deploys_the_definition_whole() -> None:
@@ -114,8 +126,9 @@ def test_an_included_file_has_neither_anchors_nor_short_intrinsic_functions(file
     assert any("${AWS::StackName}" in each for each in texts(read(ROOT / file)))
 
 
-def test_every_route_that_moves_money_wants_a_key() -> None:
-    moving = {
+def moving_routes() -> set[tuple[str, str]]:
+    """Return method and path of each registered route that moves money."""
+    return {
         (method, path)
         for function in OF_THE_API.values()
         for (method, path), route in importlib.import_module(
@@ -123,7 +136,10 @@ def test_every_route_that_moves_money_wants_a_key() -> None:
         ).api.routes.items()
         if route.moves_money
     }
-    assert moving == {("POST", "/transfers"), ("POST", "/deposits")}
+
+
+def test_every_route_that_moves_money_wants_a_key() -> None:
+    assert moving_routes() == {("POST", "/transfers"), ("POST", "/deposits")}
 
 
 def _codes(tree: ast.AST) -> set[str]:
@@ -150,6 +166,7 @@ def test_every_code_in_use_is_in_the_catalogue() -> None:
 def test_the_gateways_own_errors_are_problems_of_the_catalogue() -> None:
     responses = GATEWAY["x-amazon-apigateway-gateway-responses"]
     assert {"DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "MISSING_AUTHENTICATION_TOKEN"} <= responses.keys()
+    assert responses["WAF_FILTERED"]["statusCode"] == "403"
     for kind, response in responses.items():
         ((content_type, text),) = response["responseTemplates"].items()
         document = json.loads(text)
@@ -160,5 +177,9 @@ def test_the_gateways_own_errors_are_problems_of_the_catalogue() -> None:
         assert document["type"] == f"/v1/problems/{code.replace('_', '-')}", kind
         headers = response["responseParameters"]
         assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'", kind
+        assert headers["gatewayresponse.header.Cache-Control"] == "'no-store'", kind
+        assert headers["gatewayresponse.header.X-Content-Type-Options"] == "'nosniff'", kind
+        transport = headers["gatewayresponse.header.Strict-Transport-Security"]["Fn::If"]
+        assert transport == ["OnAws", "'max-age=63072000; includeSubDomains'", {"Ref": "AWS::NoValue"}], kind
         assert headers["gatewayresponse.header.Request-Id"] == document["trace_id"].lstrip("$"), kind
         assert document["trace_id"] == "$context.requestId", kind

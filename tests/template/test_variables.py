@@ -11,8 +11,6 @@ from tests.support.tables import ROOT, contexts
 
 COMMON = ROOT / "layers" / "common" / "common"
 READ_BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL"}
-# What the code of `common` could read on behalf of a context and never does, with the reason.
-NEVER_READ = {"operations": {"FINGERPRINT_SECRET"}}  # it keys fingerprints of requests, and operations changes nothing
 
 
 @cache
@@ -28,7 +26,8 @@ def variables_by_member() -> dict[str, set[str]]:
 
     def variables(name: str) -> set[str]:
         nodes = list(ast.walk(methods[name]))
-        own = {node.value for node in nodes if isinstance(node, ast.Constant) and str(node.value).isupper()}
+        constants = {node.value for node in nodes if isinstance(node, ast.Constant)}
+        own = {each for each in constants if isinstance(each, str) and each.isupper()}
         used = {node.attr for node in nodes if isinstance(node, ast.Attribute)} & methods.keys()
         return own.union(*(variables(other) for other in used))
 
@@ -68,8 +67,8 @@ def needed(context: str) -> set[str]:
         others = [*own, *(parsed(other) for other in shared - {path})]
         called = {node.id for tree in others for node in ast.walk(tree) if isinstance(node, ast.Name)}
         for node in parsed(path).body:
-            is_public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-            if not is_public or node.name in called:
+            name = node.name if isinstance(node, ast.FunctionDef) else "_"
+            if name.startswith("_") or name in called:
                 found |= read_in(node)
     return found
 
@@ -77,10 +76,10 @@ def needed(context: str) -> set[str]:
 def test_the_reader_finds_what_it_is_for() -> None:
     assert variables_by_member()["function"] == {"STACK"}
     assert variables_by_member()["state_machine"] == {"STATE_MACHINES"}
-    assert {"STACK", "TOKEN_KEYS", "DATA_KEY", "FINGERPRINT_SECRET", "ALLOWED_ORIGIN"} <= needed("auth")
+    assert {"STACK", "TOKEN_KEYS", "DATA_KEY", "ALLOWED_ORIGIN"} <= needed("auth")
 
 
 @pytest.mark.parametrize("context", contexts())
 def test_a_context_is_given_the_variables_that_its_code_reads(context: str) -> None:
     given = contexts()[context]["Globals"]["Function"]["Environment"]["Variables"].keys()
-    assert given - READ_BY_POWERTOOLS == needed(context) - NEVER_READ.get(context, set())
+    assert given - READ_BY_POWERTOOLS == needed(context)

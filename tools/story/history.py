@@ -32,6 +32,7 @@ class History:
 
     record: Item
     key: Item | None
+    expectation: Item | None
     outcomes: list[Item]
     heads: list[Item]
     lines: list[Item]
@@ -53,7 +54,8 @@ class History:
         return cls(
             record=record,
             key=next((item for item in tables.transfers if item.get("transfer_id") == transfer_id), None),
-            outcomes=[item for item in about if item["pk"].startswith("S#")],
+            expectation=next((item for item in about if item["sk"] == "expect"), None),
+            outcomes=[item for item in about if item["pk"].startswith("S#") and item["sk"] != "expect"],
             heads=[item for item in tables.accounts if item["pk"] in accounts],
             lines=[item for item in about if item["pk"].startswith("E#")],
             pending=[item for item in about if item["pk"].startswith("I#")],
@@ -88,6 +90,10 @@ class History:
         path = f"POST {record.get('instance', '/v1/' + record['kind'] + 's')}"
         created = f"{path} by {record['initiated_by']}; recorded as pending"
         moments = [Moment(record["created_at"], "requested", created)]
+        if self.expectation:
+            account_id, result = self.expectation["account_id"], self.expectation["outcome"]
+            detail = f"{account_id} stays open for the money" if result == "expected" else f"{account_id}: {result}"
+            moments.append(Moment(self.expectation["at"], "expect", detail))
         for outcome in self.outcomes:
             detail = {
                 "posted": "in one transaction: " + ", ".join(_leg(leg) for leg in outcome.get("legs", ())),
@@ -106,7 +112,11 @@ class History:
             Moment(each["created_at"], "notified", f"{each['pk'][2:]}: {each['title']}") for each in self.notifications
         ]
         moments += [
-            Moment(each["sent_at"], "mailed", f"{each['user_id']}: {each['subject']}")
+            Moment(
+                each["sent_at"],
+                "mailed" if each["status"] == "sent" else f"mail {each['status']}",
+                f"{each['user_id']}: {each.get('subject') or each['kind']}",
+            )
             for each in self.mails
             if "sent_at" in each
         ]

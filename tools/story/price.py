@@ -108,6 +108,8 @@ def read_units(*items: Item) -> int:
 def steps(history: History) -> list[Step]:
     """Return the steps that the transfer has taken. Reads before its record was written are estimated."""
     path = [_create(history)]
+    if history.expectation:
+        path.append(_expect(history, history.expectation))
     if history.outcomes:
         path.append(_post(history))
     if history.ended:
@@ -123,30 +125,46 @@ def _create(history: History) -> Step:
     first = {
         name: value
         for name, value in history.record.items()
-        if name not in later or history.record["kind"] == "deposit"
+        # `transfer.created` is on the key: the record gets its outbox with its end.
+        if name != "outbox" and (name not in later or history.record["kind"] == "deposit")
     }
     key = [history.key] if history.key else []
-    indexes = 1 + sum(name in history.record for name in ("payer", "payee"))  # `due`, and the lists of its parties
+    # `due`, and the lists of the parties that may see it by now.
+    indexes = 1 + ("payer" in history.record) + _shows_payee_at_once(history.record)
     deposit = history.record["kind"] == "deposit"
     return Step(
         "request",
         (
+            "BatchGetItem",
             "Invoke approve",
             "BatchGetItem",
             "TransactWriteItems",
             "StartExecution" if deposit else "StartSyncExecution",
         ),
         writes=write_units(*key, first, transaction=True) + indexes,
-        reads=4,
+        reads=6,
         lambdas=2,
         express=0 if deposit else 1,
         gateway=1,
     )
 
 
+def _expect(history: History, expectation: Item) -> Step:
+    # The transaction also checks that the posting step has no outcome.
+    checked = [*history.heads, {"pk": ""}] if expectation["outcome"] == "expected" else []
+    return Step(
+        "expect",
+        ("Invoke expect", "BatchGetItem", "TransactWriteItems" if checked else "PutItem"),
+        writes=write_units(expectation, *checked, transaction=bool(checked)),
+        reads=read_units({}, *history.heads),
+        lambdas=1,
+        transitions=2,
+    )
+
+
 def _post(history: History) -> Step:
     deposit = history.record["kind"] == "deposit"
-    on_rail = ("Invoke submit", "SendMessage", "SendTaskSuccess") if deposit else ()
+    on_rail = ("Invoke submit", "SendMessage", "GetItem", "UpdateItem", "SendTaskSuccess") if deposit else ()
     hot = len(history.pending) + len(history.folded)
     entries = history.pending or [{"pk": "", "sk": ""}] * hot
     moved = [*history.lines, *history.heads] if history.lines else []
@@ -154,17 +172,24 @@ def _post(history: History) -> Step:
     return Step(
         "post",
         (*on_rail, "Invoke post", "BatchGetItem", write),
-        writes=write_units(*history.outcomes, *moved, *entries, transaction=bool(moved)),
-        reads=read_units({}, *history.heads),
+        writes=write_units(*history.outcomes, *moved, *entries, transaction=bool(moved))
+        + (write_units(history.record) if deposit else 0),
+        reads=read_units({}, *history.heads) + (read_units(history.record) if deposit else 0),
         lambdas=3 if deposit else 1,
-        transitions=5 if deposit else 0,
+        transitions=6 if deposit else 0,
         queued=3 if deposit else 0,
     )
 
 
 def _complete(history: History) -> Step:
-    # The update also removes the record from the `due` index.
-    return Step("complete", ("Invoke complete", "UpdateItem"), writes=write_units(history.record) + 1, lambdas=1)
+    # The update also removes the record from the `due` index, and adds it to the payee's list if it is not there yet.
+    indexes = 1 + (not _shows_payee_at_once(history.record))
+    return Step("complete", ("Invoke complete", "UpdateItem"), writes=write_units(history.record) + indexes, lambdas=1)
+
+
+def _shows_payee_at_once(record: Item) -> bool:
+    """Return whether the payee sees the transfer while it is pending, because it is theirs."""
+    return bool(record.get("payee") == record["initiated_by"])
 
 
 def _publish(history: History) -> Step:

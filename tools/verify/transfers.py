@@ -61,7 +61,7 @@ def check_notifications(records: dict[str, Item], tables: Tables, now: datetime,
     finding = Finding(6, "Transfers end, and parties are notified once")
     sent, ended = Sent(tables), 0
     for record in records.values():
-        if record["status"] not in TERMINAL:
+        if record["status"] not in TERMINAL or _is_to_be_returned(record):
             _check_pending(finding, record, now)
             continue
         ended += 1
@@ -86,6 +86,14 @@ def _check_pending(finding: Finding, record: Item, now: datetime) -> None:
         finding.wrong(record["id"], f"is {record['status']}, but was due at {record['due_at']}")
     else:
         finding.waiting += 1
+
+
+def _is_to_be_returned(record: Item) -> bool:
+    """Return whether a transfer has ended without a posting although the rail confirmed it.
+
+    It stays due until the money is back.
+    """
+    return record["status"] in ("declined", "failed") and record.get("rail_outcome") == "confirmed"
 
 
 def terminal_event(record: Item) -> tuple[str, str]:

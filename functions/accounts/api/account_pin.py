@@ -11,9 +11,11 @@ api = Api()
 
 @api.put("/accounts/{account_id}/pin", body=SetPin, person=True)
 def set_pin(request: Request[SetPin, Query]) -> Reply:
-    """Set the PIN of the caller's account."""
-    owner_id, body = request.principal.user_id, request.body
-    pins().set(request.id("account_id"), owner_id, body.pin, body.current_pin, request.actor)
+    """Set the PIN of the caller's account. The first one needs a recent login; later ones need the current PIN."""
+    account_id, owner_id, body = request.id("account_id"), request.principal.user_id, request.body
+    if not pins().is_set(account_id, owner_id):
+        request.require_recent_login()
+    pins().set(account_id, owner_id, body.pin, body.current_pin, request.actor)
     return Reply.done()
 
 

@@ -17,7 +17,7 @@ def get_statement(request: Request[NoFields, StatementQuery]) -> Reply:
         request.id("account_id"), caller.user_id, is_admin=caller.is_admin, since=query.since, until=query.until
     )
     wanted = query.format or preferred_format(request.headers.get("accept", ""))
-    document = StatementDocument.of(statement, wanted)
+    document = StatementDocument.of(statement, wanted, bom=query.bom == "true")
     headers = {"Content-Disposition": f'attachment; filename="{document.file_name}"'} if document.file_name else {}
     return Reply(200, document.text, headers, content_type=document.content_type)
 

@@ -14,6 +14,8 @@ from functions.accounts.domain.ledger import JournalLine
 AccountType = Literal["debit", "credit", "loan"]
 AccountStatus = Literal["active", "frozen", "closed"]
 
+MAX_OPEN_ACCOUNTS = 20
+"""How many open accounts a user may have."""
 _ADMIN_FIELDS = {"status", "credit_limit", "hot"}
 # A credit that was planned while the account was hot is pending by then, or never will be.
 _COOLING = timedelta(minutes=15)
@@ -56,7 +58,7 @@ class Account:
 
     `version` counts its journal lines, the last of which was at `line_at`. `changes` counts the events that came
     without a line. Credits of a `hot` account are pending until they are folded; one may still arrive a while after
-    `hot_until`.
+    `hot_until`. `incoming` counts the transfers whose money is expected.
     """
 
     id: str
@@ -77,6 +79,7 @@ class Account:
     pin_set: bool = False
     hot: bool = False
     hot_until: str | None = None
+    incoming: int = 0
 
     @classmethod
     def new(cls, id: str, owner_id: str, wanted: NewAccount, at: str) -> "Account":
@@ -106,8 +109,8 @@ class Account:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no money is in the account, owed on it, or held."""
-        return self.posted == 0 and self.held == 0
+        """Whether no money is in the account, owed on it, held or expected."""
+        return self.posted == self.held == self.incoming == 0
 
     def may_get_pending_credits(self, now: datetime) -> bool:
         """Return whether a pending credit may still be written for the account."""

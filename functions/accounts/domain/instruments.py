@@ -1,8 +1,15 @@
-"""Cards and bank accounts that users link. Of a number, only the last four characters and a keyed digest are stored."""
+"""Cards and bank accounts that users link. Of a number, only the last four characters and keyed digests are stored."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+MAX_LINKED = 10
+"""How many cards, and how many bank accounts, a user may have."""
+MAX_REFUSALS_PER_HOUR = 5
+"""How many refused cards a user may send in an hour."""
+# How people group the digits of numbers: spaces, also those that do not break, and hyphens.
+_IGNORED = str.maketrans("", "", " \u00a0\u2007\u202f-\u2010\u2011")
 # Ranges of issuer identification numbers: brand, lowest and highest prefix. The narrower of two ranges is first.
 _BRANDS = (
     ("discover", "622126", "622925"),
@@ -25,6 +32,17 @@ _BRANDS = (
     ("maestro", "67", "67"),
     ("visa", "4", "4"),
 )
+# How many digits the numbers of a brand have (ISO/IEC 7812, and the brands' own rules).
+_LENGTHS: dict[str, Collection[int]] = {
+    "amex": (15,),
+    "diners": range(14, 20),
+    "discover": range(16, 20),
+    "jcb": range(16, 20),
+    "maestro": range(13, 20),
+    "mastercard": (16,),
+    "unionpay": range(16, 20),
+    "visa": (13, 16, 19),
+}
 _BRAND_NAMES = {
     "amex": "American Express",
     "diners": "Diners Club",
@@ -39,12 +57,13 @@ _BRAND_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class NewCard:
-    """A request to link a card. The number is never stored."""
+    """A request to link a card. Number and cvv are never stored."""
 
     number: str = field(repr=False)
     exp_month: int
     exp_year: int
     holder_name: str
+    cvv: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +119,16 @@ Instrument = Card | BankAccount
 Kind = type[Card] | type[BankAccount]
 
 
-def is_card_number(number: str) -> bool:
-    """Return whether `number` has 13 to 19 digits and a correct check digit (ISO/IEC 7812, Luhn)."""
+def canonical_card_number(text: str) -> str | None:
+    """Return a card number without spaces and hyphens.
+
+    None if its check digit is wrong (ISO/IEC 7812, Luhn), or if no brand has numbers of this prefix and length.
+    """
     from stdnum import luhn
 
-    return 13 <= len(number) <= 19 and number.isascii() and number.isdigit() and luhn.is_valid(number)
+    number = text.translate(_IGNORED)
+    good = number.isascii() and number.isdigit() and len(number) in _LENGTHS.get(brand_of(number), ())
+    return number if good and luhn.is_valid(number) else None
 
 
 def brand_of(number: str) -> str:
@@ -121,10 +145,17 @@ def has_expired(exp_month: int, exp_year: int, now: datetime) -> bool:
 
 
 def canonical_iban(text: str) -> str | None:
-    """Return an IBAN without spaces and in capitals, None if check digits, country or length are wrong (ISO 13616)."""
+    """Return an IBAN without spaces and hyphens, and in capitals.
+
+    None if its check digits, country or length are wrong (ISO 13616). Check digits are 02 to 98: the other three that
+    leave the right remainder are never given out.
+    """
     from stdnum import iban
 
-    number = text.replace(" ", "").upper()
+    compact = text.translate(_IGNORED)
+    # Checked before upper(), which turns a few letters of other scripts into ASCII.
+    if not (compact.isascii() and compact.isalnum() and compact[2:4].isdigit() and "02" <= compact[2:4] <= "98"):
+        return None
+    number = compact.upper()
     # National check digits within the number are left to the bank.
-    good = number.isascii() and number.isalnum() and iban.is_valid(number, check_country=False)
-    return number if good else None
+    return number if iban.is_valid(number, check_country=False) else None

@@ -21,5 +21,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     log = logger()
     for drift in report.drifts[:_MAX_LOGGED]:
         log.error("ledger drifted", extra={"invariant": drift.title, "subject": drift.id, "what": drift.what})
+    for overdue in report.overdue[:_MAX_LOGGED]:
+        log.warning("expectation overdue", extra={"subject": overdue.id, "what": overdue.what})
     log.info("ledger reconciled", extra={**counts, "unread": report.unread})
     return counts

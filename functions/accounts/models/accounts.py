@@ -1,12 +1,12 @@
 """Accounts and currencies as requests and responses."""
 
 from dataclasses import asdict
-from typing import Literal
+from typing import Annotated, Literal
 
 from common.http.fields import Amount, Body, Currency, Cursor, Limit, Name, Query, Resource
 from common.idempotency import Answer, render
 from common.money import MAX_AMOUNT
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from functions.accounts.domain.accounts import AccountPatch, AccountStatus, AccountType, AccountView, NewAccount
 
@@ -23,6 +23,12 @@ class OpenAccount(Body):
         return NewAccount(self.currency, self.type, self.name)
 
 
+def _true(value: object) -> object:
+    if value is not True:
+        raise ValueError("must be true; to change the default, make another account the default")
+    return value
+
+
 class PatchAccount(Body):
     """The body of PATCH /accounts/{account_id}. Only fields that were sent change anything.
 
@@ -30,7 +36,7 @@ class PatchAccount(Body):
     """
 
     name: Name = ""
-    default: Literal[True] = True
+    default: Annotated[Literal[True], BeforeValidator(_true)] = True
     low_balance_alert: Amount | None = None
     status: Literal["active", "frozen"] = "active"
     credit_limit: int = Field(0, ge=0, le=MAX_AMOUNT)
@@ -62,6 +68,7 @@ class AccountResource(Resource):
     held: int
     available: int
     credit_limit: int
+    low_balance_alert: int | None
     pin_set: bool
     created_at: str
 

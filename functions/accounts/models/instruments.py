@@ -1,5 +1,6 @@
 """Banks, cards and bank accounts as requests and responses. No response has a whole number."""
 
+import re
 from dataclasses import asdict
 from typing import Annotated
 
@@ -14,21 +15,28 @@ from functions.accounts.domain.instruments import (
     Instrument,
     NewBankAccount,
     NewCard,
+    canonical_card_number,
     canonical_iban,
-    is_card_number,
 )
 
 
-def _card_number(number: str) -> str:
-    if not is_card_number(number):
-        raise ValueError("must be a card number of 13 to 19 digits")
+def _card_number(text: str) -> str:
+    number = canonical_card_number(text)
+    if number is None:
+        raise ValueError("must be the number on the card: 13 to 19 digits, without a mistake")
     return number
+
+
+def _cvv(text: str) -> str:
+    if re.fullmatch("[0-9]{3,4}", text) is None:
+        raise ValueError("must be the three or four digits of the card's security code")
+    return text
 
 
 def _iban(text: str) -> str:
     iban = canonical_iban(text)
     if iban is None:
-        raise ValueError("must be an IBAN")
+        raise ValueError("must be an IBAN, such as DE89 3704 0044 0532 0130 00")
     return iban
 
 
@@ -41,15 +49,15 @@ def _bank_id(bank_id: str) -> str:
 class LinkCard(Body):
     """The body of POST /cards."""
 
-    number: Annotated[str, StringConstraints(max_length=19), AfterValidator(_card_number)] = Field(repr=False)
+    number: Annotated[str, StringConstraints(max_length=64), AfterValidator(_card_number)] = Field(repr=False)
     holder_name: Name
     exp_month: int = Field(ge=1, le=12)
     exp_year: int = Field(ge=2000, le=2099)
-    cvv: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,4}$")] = Field(repr=False)
+    cvv: Annotated[str, AfterValidator(_cvv)] = Field(repr=False)
 
     def command(self) -> NewCard:
-        """Return the card to link, without the cvv."""
-        return NewCard(self.number, self.exp_month, self.exp_year, self.holder_name)
+        """Return the card to link."""
+        return NewCard(self.number, self.exp_month, self.exp_year, self.holder_name, self.cvv)
 
 
 class LinkBankAccount(Body):

@@ -15,11 +15,15 @@ _MEDIA_TYPES: dict[str, Format] = {"application/json": "json", "text/csv": "csv"
 
 
 class StatementQuery(Query):
-    """The query of a statement: `from` is inclusive, `to` exclusive; `format` overrides the Accept header."""
+    """The query of a statement: `from` is inclusive, `to` exclusive; `format` overrides the Accept header.
+
+    `bom` begins a CSV file with a byte order mark, by which spreadsheets know that it is UTF-8.
+    """
 
     since: Timestamp = Field(alias="from")
     until: Timestamp = Field(alias="to")
     format: Format | None = None
+    bom: Literal["true", "false"] = "false"
 
 
 class StatementResource(Resource):
@@ -67,15 +71,16 @@ class StatementDocument(NamedTuple):
     file_name: str
 
     @classmethod
-    def of(cls, statement: Statement, format: Format) -> "StatementDocument":
-        """Return the document of a statement. All formats are text."""
+    def of(cls, statement: Statement, format: Format, *, bom: bool = False) -> "StatementDocument":
+        """Return the document of a statement. All formats are text; `bom` is for CSV."""
         if format == "json":
             return cls(JSON, render(StatementResource.of(statement)), "")
         file_name = f"statement_{statement.account_id}_{statement.since[:10]}_{statement.until[:10]}.{format}"
         if format == "csv":
             from functions.accounts.models.formats.csv import to_csv
 
-            return cls("text/csv; charset=utf-8; header=present", to_csv(statement), file_name)
+            text = ("\ufeff" if bom else "") + to_csv(statement)
+            return cls("text/csv; charset=utf-8; header=present", text, file_name)
         from functions.accounts.models.formats.pdf import to_pdf
 
         return cls("application/pdf", to_pdf(statement), file_name)

@@ -15,6 +15,7 @@ from common.paging import Page, take
 from common.retry import retry_on_conflict
 
 from functions.accounts.domain.accounts import (
+    MAX_OPEN_ACCOUNTS,
     Account,
     AccountPatch,
     AccountView,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Changes of other fields are not published.
 _PUBLISHED = ("name", "low_balance_alert", "status", "credit_limit", "hot")
+_EXPECTS_MONEY = "Money is on its way to this account. Wait until it has arrived."
 
 
 class Accounts:
@@ -50,16 +52,25 @@ class Accounts:
     ) -> KeyedAnswer:
         """Open an account. The first of a currency is its default.
 
-        Raises Refusal `idempotency_key_reused`, and `unauthenticated` if the owner is being deleted.
+        Raises Refusal `idempotency_key_reused`, `limit_reached` if the owner has as many as allowed, and
+        `unauthenticated` if the owner is being deleted.
         """
         now = self._now()
         account = Account.new(self._new_id("acc", now), owner_id, wanted, timestamp(now))
         opened = account.event("account.opened", now, actor)
 
         def attempt() -> KeyedAnswer:
+            # In this order: what is opened after the first read counts, whether or not the second one finds it.
+            openings = self._store.openings(owner_id)
+            open_accounts = sum(each.is_open for each in self._store.all_of(owner_id))
+            if open_accounts >= MAX_OPEN_ACCOUNTS:
+                if key and (first := self._store.answers.find(key)):
+                    return KeyedAnswer(first, replayed=True)
+                raise Refusal("limit_reached", f"You have {MAX_OPEN_ACCOUNTS} open accounts. Close one of them first.")
             is_default = self._store.default_of(owner_id, account.currency).account_id is None
             answer = self._respond(AccountView(account, is_default), is_admin)
-            stored = self._store.open(account, opened, key, answer, is_default=is_default)
+            most_openings = openings + MAX_OPEN_ACCOUNTS - open_accounts
+            stored = self._store.open(account, opened, key, answer, is_default=is_default, most_openings=most_openings)
             return KeyedAnswer(stored, replayed=stored != answer)
 
         return retry_on_conflict(attempt)
@@ -83,8 +94,8 @@ class Accounts:
     ) -> AccountView:
         """Change an account. A value that is already set changes nothing and publishes nothing.
 
-        Raises Refusal `not_found`, `forbidden` for fields that the caller may not change (an admin's own credit limit
-        is one), and `invalid_state` as `Account.patched`.
+        Raises Refusal `not_found`, `forbidden` for fields that the caller may not change (an admin decides nothing of
+        their own account), and `invalid_state` as `Account.patched`.
         """
 
         def attempt() -> AccountView:
@@ -110,15 +121,15 @@ class Accounts:
     def close(self, account_id: str, caller_id: str, actor: Actor, *, is_admin: bool) -> None:
         """Close an account for good. Closing it again changes nothing.
 
-        Raises Refusal `not_found`, `account_not_empty` if it has money, debt or holds, and `invalid_state` while a
-        pending credit may still arrive.
+        Raises Refusal `not_found`, `account_not_empty` if it has money, debt or holds or expects money, and
+        `invalid_state` while a pending credit may still arrive.
         """
 
-        def attempt() -> str:
+        def attempt() -> Refusal | None:
             return self._close(self._visible(account_id, caller_id, is_admin=is_admin), actor)
 
         if obstacle := retry_on_conflict(attempt):
-            raise Refusal(obstacle)
+            raise obstacle
 
     def close_all(self, request: CloseAccounts) -> Done:
         """Close all accounts of a user who is being deleted, and let none be opened any more.
@@ -153,8 +164,8 @@ class Accounts:
             raise Refusal("not_found")
         return account
 
-    def _close(self, account: Account, actor: Actor) -> str:
-        """Close an account as it was read. Returns the code of what prevents it, or "". Raises Stale."""
+    def _close(self, account: Account, actor: Actor) -> Refusal | None:
+        """Close an account as it was read. Returns what prevents it, if anything. Raises Stale."""
         obstacle = self._obstacle(account)
         if obstacle or not account.is_open:
             return obstacle
@@ -163,18 +174,19 @@ class Accounts:
         closed = replace(account, status="closed").changed()
         event = closed.event("account.closed", self._now(), actor, changed=["status"])
         self._store.close(account, closed, event, default, next_default)
-        return ""
+        return None
 
-    def _obstacle(self, account: Account) -> str:
+    def _obstacle(self, account: Account) -> Refusal | None:
         if not account.is_open:
-            return ""
+            return None
         if not account.is_empty:
-            return "account_not_empty"
+            only_expects = account.posted == account.held == 0
+            return Refusal("account_not_empty", _EXPECTS_MONEY if only_expects else "")
         if account.may_get_pending_credits(self._now()) or (
             account.hot_until and self._store.has_pending_credits(account.id)
         ):
-            return "invalid_state"
-        return ""
+            return Refusal("invalid_state")
+        return None
 
     def _next_default(self, account: Account) -> str | None:
         others = (each for each in self._store.all_of(account.owner_id) if each.id != account.id and each.is_open)
@@ -185,8 +197,8 @@ def _check_may_patch(account: Account, caller_id: str, patch: AccountPatch, *, i
     is_owner = account.owner_id == caller_id
     if (patch.by_owner and not is_owner) or (patch.by_admin and not is_admin):
         raise Refusal("forbidden")
-    if is_owner and "credit_limit" in patch.by_admin:
-        raise Refusal("forbidden", "Nobody decides on their own credit.")
+    if patch.by_admin and is_owner:
+        raise Refusal("forbidden", "Another admin has to decide this: the account is your own.")
 
 
 def _view(account: Account, default: Default) -> AccountView:

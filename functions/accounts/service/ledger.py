@@ -5,7 +5,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from common.clock import Clock, timestamp
-from common.contracts.accounts import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import (
+    Expect,
+    ExpectOutcome,
+    HoldOutcome,
+    Post,
+    PostOutcome,
+    Refuse,
+    Release,
+    Reserve,
+    Settle,
+)
 from common.retry import pause, retry_on_conflict
 
 from functions.accounts.domain import holds, postings
@@ -36,6 +46,21 @@ class Ledger:
         self._wait = wait
         self._hot: dict[str, tuple[datetime, Head]] = {}
 
+    def expect(self, request: Expect) -> ExpectOutcome:
+        """Keep an account open for money, once per transfer, until the posting step has an outcome.
+
+        Refusals are outcomes. Raises ValueError if no caller may make this request.
+        """
+        postings.check_expect(request)
+
+        def attempt() -> ExpectOutcome:
+            found, heads = self._store.expectation(request.transfer_id, request.account_id)
+            if found is None:
+                found = self._store.expect(postings.plan_expect(request, heads, self._time()))
+            return found.reply
+
+        return retry_on_conflict(attempt, wait=self._wait)
+
     def post(self, request: Post) -> PostOutcome:
         """Move money, once. Refusals are outcomes. Raises ValueError if no caller may make this request."""
         postings.check_post(request)
@@ -60,7 +85,11 @@ class Ledger:
         Raises ValueError if no posting can have this step.
         """
         postings.check_step(request.step)
-        return self._store.record(postings.plan_refuse(request, self._time())).reply
+
+        def attempt() -> PostOutcome:
+            return self._store.record(postings.plan_refuse(request, self._time())).reply
+
+        return retry_on_conflict(attempt, wait=self._wait)
 
     def reserve(self, request: Reserve) -> HoldOutcome:
         """Hold money, once per transfer. Raises ValueError if no caller may make this request."""

@@ -1,9 +1,7 @@
 """Keeping the payees up to date, and looking them up."""
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from common.clock import Clock, timestamp
@@ -12,6 +10,7 @@ from common.contracts.events import Event
 from common.errors import Refusal
 from common.retry import retry_on_conflict
 
+from functions.accounts.domain.hours import Hour
 from functions.accounts.domain.payees import Payee, changes_of
 
 if TYPE_CHECKING:
@@ -62,11 +61,9 @@ class Payees:
 
         Raises Refusal `rate_limited` and `not_found`.
         """
-        now = self._now()
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        ends = hour + timedelta(hours=1)
-        if not self._store.count_look_up(user_id, timestamp(hour), LOOK_UPS_PER_HOUR, int(ends.timestamp())):
-            raise Refusal("rate_limited", retry_after=math.ceil((ends - now).total_seconds()))
+        hour = Hour.of(self._now())
+        if not self._store.count_look_up(user_id, hour, LOOK_UPS_PER_HOUR):
+            raise Refusal("rate_limited", retry_after=hour.seconds_left)
         alias = email or phone or ""
         payee = self._store.find([alias]).get(alias) or self.fetch(FindUser(email=email, phone=phone))
         if payee is None or not payee.is_payable:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
-from common.clock import Clock
+from common.clock import Clock, timestamp
 from common.contracts.auth import CheckCode, RequestCode
 from common.contracts.events import Actor, Event, EventType
 from common.contracts.task import Done
@@ -14,7 +14,7 @@ from common.idempotency import IdempotencyKey
 from common.retry import retry_on_conflict
 
 from functions.accounts.domain.accounts import Account
-from functions.accounts.domain.pins import Pin
+from functions.accounts.domain.pins import Pin, is_weak
 
 if TYPE_CHECKING:
     from functions.accounts.store.pins import PinStore
@@ -70,10 +70,15 @@ class Pins:
 
         retry_on_conflict(attempt, attempts=_ATTEMPTS)
 
+    def is_set(self, account_id: str, owner_id: str) -> bool:
+        """Return whether an account has a PIN. Raises Refusal `not_found`, and `invalid_state` if it is closed."""
+        return self._own(account_id, owner_id)[1] is not None
+
     def set(self, account_id: str, owner_id: str, pin: str, current_pin: str | None, actor: Actor) -> None:
         """Set the PIN of an account. If it has one, `current_pin` has to be right.
 
-        Raises Refusal `not_found`, `invalid_state` if the account is closed, and as `check` for `current_pin`.
+        Raises Refusal `not_found`, `invalid_state` if the account is closed, as `check` for `current_pin`, and
+        `weak_pin`.
         """
         matches, digest = self._comparison(account_id, current_pin), ""
 
@@ -82,8 +87,13 @@ class Pins:
             account, current = self._own(account_id, owner_id)
             if current and current.digest != digest:
                 self._verify(account, current, matches, actor)
+            if is_weak(pin):
+                if current:
+                    # A right PIN counts as such, so that concurrent guesses get no more answers here either.
+                    self._store.reset_tries(account_id, current)
+                raise Refusal("weak_pin")
             digest = digest or self._digests.digest(account_id, pin)
-            self._replace(account, current, digest, None, actor)
+            self._replace(account, current, current.replaced(digest) if current else Pin(digest), None, actor)
 
         retry_on_conflict(attempt, attempts=_ATTEMPTS)
 
@@ -105,12 +115,14 @@ class Pins:
     ) -> bool:
         """Set and unlock the PIN, given the mailed code. Returns whether that was done under the key before.
 
-        Raises Refusal `not_found`, `invalid_state` if the account is closed or has no PIN, `invalid_code` and
-        `code_expired`.
+        Raises Refusal `not_found`, `invalid_state` if the account is closed or has no PIN, `weak_pin`, `invalid_code`
+        and `code_expired`. A weak PIN does not use up the code.
         """
         if self._store.answers.is_done(key):
             return True
         self._resettable(account_id, owner_id)
+        if is_weak(pin):
+            raise Refusal("weak_pin")
         try:
             self._check_code(CheckCode(owner_id, "pin_reset", account_id, code))
         except Refusal:
@@ -119,9 +131,12 @@ class Pins:
                 return True
             raise
         digest = self._digests.digest(account_id, pin)
-        retry_on_conflict(
-            lambda: self._replace(*self._resettable(account_id, owner_id), digest, key, actor), attempts=_ATTEMPTS
-        )
+
+        def attempt() -> None:
+            account, current = self._resettable(account_id, owner_id)
+            self._replace(account, current, current.unlocked(digest), key, actor)
+
+        retry_on_conflict(attempt, attempts=_ATTEMPTS)
         return False
 
     def _comparison(self, account_id: str, pin: str | None) -> _Matches | None:
@@ -131,28 +146,29 @@ class Pins:
     def _verify(self, account: Account, current: Pin, matches: _Matches | None, actor: Actor) -> None:
         if matches is None:
             raise Refusal("pin_required")
-        if current.is_locked:
+        today = timestamp(self._now())[:10]
+        if current.is_locked(today):
             raise Refusal("pin_locked")
         if matches(current.digest):
             return
-        failed, changed = current.failed(), account
-        types: tuple[EventType, ...] = ("pin.failed", "pin.locked") if failed.is_locked else ("pin.failed",)
+        failed, changed = current.failed(today), account
+        types: tuple[EventType, ...] = ("pin.failed", "pin.locked") if failed.is_locked(today) else ("pin.failed",)
         events: list[Event] = []
         for each in types:
             changed = changed.changed()
             events.append(changed.event(each, self._now(), actor, tries=failed.tries))
-        self._store.count_try(account, changed, current, events)
+        self._store.count_try(account, changed, current, failed, events)
         raise Refusal("invalid_pin")
 
     def _replace(
-        self, account: Account, current: Pin | None, digest: str, key: IdempotencyKey | None, actor: Actor
+        self, account: Account, current: Pin | None, new: Pin, key: IdempotencyKey | None, actor: Actor
     ) -> None:
-        if current and current.digest == digest:
+        if current and current.digest == new.digest:
             # An earlier attempt of this call wrote it, and the reply was lost: nobody else has this salt.
             return
         changed = replace(account, pin_set=True).changed()
         event = changed.event("account.updated", self._now(), actor, changed=["pin"])
-        self._store.set(account, changed, current, current.replaced(digest) if current else Pin(digest), event, key)
+        self._store.set(account, changed, current, new, event, key)
 
     def _own(self, account_id: str, owner_id: str) -> tuple[Account, Pin | None]:
         account, current = self._store.get(account_id)

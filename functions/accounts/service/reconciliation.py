@@ -1,6 +1,6 @@
 """Reconciliation of the ledger while it is at work."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ _SETTLING_TIME = timedelta(minutes=1)
 # Accounts that are read again one by one. If there are more, they are left to later reconciliations.
 _RECHECKED_ACCOUNTS = 1000
 _EVENT_FINDINGS = 10
+# The invariant about expectations. Heads have to be read before the expectations that they count.
+_EXPECTATIONS = 3
 
 
 class Reconciliation:
@@ -44,7 +46,7 @@ class Reconciliation:
             if not drifts and not unbalanced:
                 break
             self._wait(PAUSE_SECONDS)
-            inspection = self._inspect(watched)
+            inspection = self._inspect(watched, {drift.id for drift in drifts if drift.number == _EXPECTATIONS})
             known = {(drift.number, drift.id) for drift in drifts}
             drifts = [
                 drift
@@ -61,6 +63,7 @@ class Reconciliation:
             entries=inspection.lines,
             unread=len(inspection.moving),
             drifts=tuple(drifts),
+            overdue=tuple(inspection.overdue),
         )
         event = None
         if report.drifts and report.digest != digest:
@@ -68,9 +71,10 @@ class Reconciliation:
         self._store.add_report(report, event)
         return report
 
-    def _inspect(self, watched: Container[int]) -> Inspection:
+    def _inspect(self, watched: Container[int], suspects: Iterable[str] = ()) -> Inspection:
         until = timestamp(self._now() - _SETTLING_TIME)
-        inspection = Inspection(self._store.items(), until=until, watched=watched)
+        incoming = self._store.incoming(islice(sorted(suspects), _RECHECKED_ACCOUNTS))
+        inspection = Inspection(self._store.items(), until=until, watched=watched, incoming=incoming)
         for account_id in islice(sorted({*inspection.faults, *inspection.moving}), _RECHECKED_ACCOUNTS):
             inspection.recheck(account_id, self._store.account(account_id))
         return inspection

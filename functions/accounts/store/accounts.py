@@ -1,7 +1,7 @@
 """Accounts in the accounts table."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from common.answers import Answers
 from common.contracts.events import Event
@@ -49,11 +49,11 @@ _NEW = (
 
 
 class AccountStore:
-    """The accounts of the table."""
+    """The accounts of the table. `answers` are the stored answers."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._answers = Answers(table)
+        self.answers = Answers(table)
 
     def get(self, account_id: str) -> Account | None:
         """Return an account."""
@@ -85,12 +85,25 @@ class AccountStore:
         """Return the ids of all default accounts of an owner."""
         return {item["account_id"] for item in self._table.query(keys.user(owner_id), begins=keys.DEFAULT)}
 
+    def openings(self, owner_id: str) -> int:
+        """Return how many accounts an owner has opened, those that are closed included."""
+        item = self._table.get(keys.links(owner_id, keys.LINK))
+        return item["count"] if item else 0
+
     def open(
-        self, account: Account, opened: Event, key: IdempotencyKey | None, answer: Answer, *, is_default: bool
+        self,
+        account: Account,
+        opened: Event,
+        key: IdempotencyKey | None,
+        answer: Answer,
+        *,
+        is_default: bool,
+        most_openings: int,
     ) -> Answer:
         """Write a new account with its event, and store its answer; `common.answers.Answers.create`.
 
-        Raises Stale if `is_default` is no longer right, and Refusal `unauthenticated` if the owner is being deleted.
+        Raises Stale if `is_default` is no longer right or the owner has opened `most_openings` accounts by now, and
+        Refusal `unauthenticated` if the owner is being deleted.
         """
         default = keys.default(account.owner_id, account.currency)
         head = {
@@ -105,9 +118,14 @@ class AccountStore:
             Put({**keys.keyed(default), "account_id": account.id}, ABSENT)
             if is_default
             else Update(default, add={"opened": 1}, where=PRESENT),
+            Update(
+                keys.links(account.owner_id, keys.LINK),
+                add={"count": 1},
+                where=[("count", "absent or <", most_openings)],
+            ),
         ]
         try:
-            return self._answers.create(Put(head, ABSENT), others, key, answer)
+            return self.answers.create(Put(head, ABSENT), others, key, answer)
         except Cancelled as cancelled:
             if cancelled.reasons[1].failed:
                 raise Refusal("unauthenticated") from cancelled
@@ -134,7 +152,9 @@ class AccountStore:
 
         Raises Stale if anything changed since it was read.
         """
-        writes: list[Write] = [head_update(account, closed, event)]
+        head = head_update(account, closed, event)
+        # An expectation changes nothing that the other conditions check.
+        writes: list[Write] = [replace(head, where=[*head.where, ("incoming", "absent or =", 0)])]
         key = keys.default(account.owner_id, account.currency)
         was = as_read("account_id", default.account_id)
         if default.account_id != account.id:

@@ -68,6 +68,20 @@ def deletion(user_id: str) -> Key:
     return user(user_id), "X"
 
 
+def links(user_id: str, kind: str) -> Key:
+    """Return the key of how often a user opened or linked something: `LINK`, `CARD` or `BANK_ACCOUNT`.
+
+    The number only grows. With it, the number of those that a user has is limited also for concurrent requests, and is
+    still counted from what there is, so that it can't drift.
+    """
+    return user(user_id), f"N#{kind}"
+
+
+def card_refusals(user_id: str, hour: str) -> Key:
+    """Return the key of the number of a user's refused cards in an hour."""
+    return user(user_id), f"R#{hour}"
+
+
 def card(user_id: str, card_id: str) -> Key:
     """Return the key of a user's card."""
     return user(user_id), CARD + card_id

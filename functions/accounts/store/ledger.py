@@ -1,16 +1,16 @@
 """The ledger's items: heads, journal lines, step outcomes, holds and pending credits (docs/data.md)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 
-from common.dynamo import ABSENT, Cancelled, ConditionFailed, Item, Key, Put, Table, Term, Update, Write
+from common.dynamo import ABSENT, Cancelled, Check, ConditionFailed, Item, Key, Put, Table, Term, Update, Where, Write
 from common.errors import Stale
 from common.events import OUTBOX, outbox
 
 from functions.accounts.domain.holds import LAPSE_SHARDS, Hold, HoldChange
 from functions.accounts.domain.ledger import BookedLeg, Head, JournalLine, Leg, LimitNotice, PendingLeg
-from functions.accounts.domain.postings import Posting, StepOutcome
+from functions.accounts.domain.postings import Expectation, Posting, StepOutcome
 from functions.accounts.store import keys
 from functions.accounts.store.heads import as_read, counters, fields_of, head_of, notes
 
@@ -29,6 +29,13 @@ class LedgerStore:
         found = self._table.batch_get([key, *map(keys.head, accounts)])
         item = found.pop(key, None)
         return (_step_outcome(item) if item else None), _heads(found)
+
+    def expectation(self, transfer_id: str, account_id: str) -> tuple[Expectation | None, dict[str, Head]]:
+        """Return the expectation of a transfer, if there is one, and the account if it exists."""
+        key = keys.step(transfer_id, "expect")
+        found = self._table.batch_get([key, keys.head(account_id)])
+        item = found.pop(key, None)
+        return (_expectation(item) if item else None), _heads(found)
 
     def holding(self, transfer_id: str, accounts: Iterable[str] = ()) -> tuple[Hold | None, dict[str, Head]]:
         """Return the hold of a transfer, if there is one, and those of `accounts` that exist."""
@@ -50,6 +57,32 @@ class LedgerStore:
             "legs": [{"account_id": account_id, "change": change} for account_id, change in result.legs],
         }
         return _step_outcome(self._commit(Put(item | _outbox(posting), ABSENT), posting))
+
+    def expect(self, expectation: Expectation) -> Expectation:
+        """Write an expectation once, and return that of the transfer, which may be an earlier one.
+
+        It is refused if the posting step has an outcome: nothing would end it. Raises Stale if the account was closed.
+        """
+        key = keys.step(expectation.transfer_id, "expect")
+        first = Put(keys.keyed(key) | {"step": "expect"} | asdict(expectation), ABSENT)
+        try:
+            if expectation.outcome == "refused":
+                self._table.put(first.item, first.where)
+            else:
+                # No condition on the balances, so that it never conflicts with what was read for a posting.
+                is_open: Where = [("status", "<>", "closed")]
+                head = Update(keys.head(expectation.account_id), add={"incoming": 1}, where=is_open)
+                self._table.transact([first, head, Check(keys.step(expectation.transfer_id, "post"), ABSENT)])
+        except ConditionFailed as failed:
+            return _expectation(failed.old or first.item)
+        except Cancelled as cancelled:
+            recorded, _, ended = cancelled.reasons
+            if recorded.failed and recorded.old:
+                return _expectation(recorded.old)
+            if ended.failed:
+                return self.expect(expectation.refused("payee_not_found"))
+            raise Stale from cancelled
+        return expectation
 
     def open_hold(self, change: HoldChange) -> Hold:
         """Write a hold once, and return the hold of the transfer, which may be an earlier one. Raises Stale."""
@@ -79,6 +112,8 @@ class LedgerStore:
         writes = [write for leg in change.legs for write in _leg_writes(leg)]
         if change.notice:
             writes.append(_notice_update(change.notice))
+        if isinstance(change, Posting) and change.expecting_account_id:
+            writes = _ending_expectation(change.expecting_account_id, writes)
         try:
             if writes:
                 self._table.transact([first, *writes])
@@ -108,6 +143,15 @@ def _leg_writes(leg: Leg) -> list[Write]:
         key = keys.pending_credit(leg.account_id, leg.shard, leg.transfer_id, leg.step)
         return [Put({**keys.keyed(key), **asdict(leg)}, ABSENT)]
     return [_head_update(leg), Put(line_item(leg.line), ABSENT)]
+
+
+def _ending_expectation(account_id: str, writes: list[Write]) -> list[Write]:
+    """Return the writes with one expectation of an account less. A transaction writes an item once."""
+    key = keys.head(account_id)
+    head = next((each for each in writes if isinstance(each, Update) and each.key == key), Update(key))
+    where = [*head.where, ("incoming", ">=", 1)]
+    ending = replace(head, add={**head.add, "incoming": -1}, where=where)
+    return [*(each for each in writes if each is not head), ending]
 
 
 def _head_update(leg: BookedLeg) -> Update:
@@ -183,6 +227,10 @@ def _hold_item(hold: Hold) -> Item:
 
 def _hold(item: Item) -> Hold:
     return Hold(**fields_of(Hold, item))
+
+
+def _expectation(item: Item) -> Expectation:
+    return Expectation(**fields_of(Expectation, item))
 
 
 def _step_outcome(item: Item) -> StepOutcome:

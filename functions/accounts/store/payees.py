@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from common.dynamo import ABSENT, Check, ConditionFailed, Delete, Put, Table, Update, Where, Write
 
+from functions.accounts.domain.hours import Hour
 from functions.accounts.domain.payees import Entries, Payee
 from functions.accounts.store import keys
 from functions.accounts.store.accounts import transact
@@ -32,13 +33,12 @@ class PayeeStore:
             writes.append(Check(keys.payee(user_id), _unchanged(entries.get(user_id))))
         transact(self._table, writes)
 
-    def count_look_up(self, user_id: str, hour: str, limit: int, expires_at: int) -> bool:
-        """Count a look-up in an hour. Returns False if there were `limit` already.
-
-        `expires_at`, in seconds since 1970, is when the count may be deleted.
-        """
+    def count_look_up(self, user_id: str, hour: Hour, limit: int) -> bool:
+        """Count a look-up in an hour. Returns False if there were `limit` already."""
         where: Where = [("count", "absent or <", limit)]
-        count = Update(keys.look_ups(user_id, hour), set={"expires_at": expires_at}, add={"count": 1}, where=where)
+        count = Update(
+            keys.look_ups(user_id, hour.starts), set={"expires_at": hour.expires_at}, add={"count": 1}, where=where
+        )
         try:
             self._table.update(count)
         except ConditionFailed:

@@ -1,6 +1,7 @@
 """PINs in the accounts table."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from common.answers import Answers, put_done
 from common.contracts.events import Event
@@ -12,6 +13,7 @@ from functions.accounts.domain.accounts import Account
 from functions.accounts.domain.pins import MAX_TRIES, Pin
 from functions.accounts.store import keys
 from functions.accounts.store.accounts import head_update, transact
+from functions.accounts.store.heads import fields_of
 from functions.accounts.store.items import account_of
 
 
@@ -26,19 +28,26 @@ class PinStore:
         """Return an account and its PIN, None for what does not exist."""
         items = self._table.batch_get([keys.head(account_id), keys.pin(account_id)])
         head, pin = items.get(keys.head(account_id)), items.get(keys.pin(account_id))
-        return account_of(head) if head else None, Pin(pin["digest"], pin["tries"], pin["version"]) if pin else None
+        return account_of(head) if head else None, Pin(**fields_of(Pin, pin)) if pin else None
 
     def reset_tries(self, account_id: str, pin: Pin) -> None:
-        """Forget wrong tries. Raises Stale if the PIN was locked or set since it was read."""
-        where: Where = [("version", "=", pin.version), ("tries", "<", MAX_TRIES)]
+        """Forget the wrong tries in a row. Raises Stale if the PIN was locked or set since it was read."""
+        where: Where = [
+            ("version", "=", pin.version),
+            ("tries", "<", MAX_TRIES),
+            # PINs that were set before tries were counted by day lack both attributes.
+            ("day", "absent or =", pin.day),
+            ("day_tries", "absent or =", pin.day_tries),
+        ]
         try:
             self._table.update(Update(keys.pin(account_id), set={"tries": 0}, where=where))
         except ConditionFailed as failed:
             raise Stale from failed
 
-    def count_try(self, account: Account, changed: Account, pin: Pin, events: Sequence[Event]) -> None:
-        """Count a wrong try, with its events. Raises Stale if account or PIN changed since they were read."""
-        count = Update(keys.pin(account.id), add={"tries": 1}, where=_as_read(pin))
+    def count_try(self, account: Account, changed: Account, pin: Pin, failed: Pin, events: Sequence[Event]) -> None:
+        """Write a PIN as `failed`, with its events. Raises Stale if account or PIN changed since they were read."""
+        tries = {"tries": failed.tries, "day": failed.day, "day_tries": failed.day_tries}
+        count = Update(keys.pin(account.id), set=tries, where=_as_read(pin))
         transact(self._table, [count, head_update(account, changed, *events)])
 
     def set(
@@ -48,16 +57,11 @@ class PinStore:
 
         Raises Stale if account or PIN changed since they were read, or if the key was used.
         """
-        item = {
-            **keys.keyed(keys.pin(account.id)),
-            "account_id": account.id,
-            "digest": pin.digest,
-            "tries": pin.tries,
-            "version": pin.version,
-        }
+        item = {**keys.keyed(keys.pin(account.id)), "account_id": account.id, **asdict(pin)}
         new = Put(item, _as_read(former) if former else ABSENT)
         transact(self._table, [new, head_update(account, changed, event), *([put_done(key)] if key else [])])
 
 
 def _as_read(pin: Pin) -> Where:
+    # Every wrong try also changes the account: a try that a success hid since is found there.
     return [("version", "=", pin.version), ("tries", "=", pin.tries)]

@@ -1,6 +1,6 @@
 """The accounts table as the reconciliation reads it, and the reports that it stores."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from common import clock
@@ -34,6 +34,11 @@ class ReconciliationStore:
         if head:
             yield head
         yield from self._table.query(keys.journal(account_id))
+
+    def incoming(self, account_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many expectations the heads of accounts count. Accounts without a head are left out."""
+        heads = ((account_id, self._table.get(keys.head(account_id))) for account_id in account_ids)
+        return {account_id: head.get("incoming", 0) for account_id, head in heads if head}
 
     def last_report(self) -> tuple[int, str]:
         """Return the number and the digest of the last report; 0 and empty if there is none."""

@@ -21,7 +21,7 @@ from functions.auth.domain.users import User
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
 _LEEWAY_SECONDS = 5
-_CLAIMS = ("iss", "aud", "sub", "sid", "role", "email_verified", "scope", "iat", "nbf", "exp", "jti")
+_CLAIMS = ("iss", "aud", "sub", "sid", "role", "email_verified", "scope", "auth_time", "iat", "nbf", "exp", "jti")
 
 
 class Verifier(Protocol):
@@ -52,7 +52,7 @@ class AccessTokens:
         self._issuer = issuer
         self._audience = f"{issuer}/v1"
 
-    def issue(self, user: User, session_id: str, at: datetime) -> str:
+    def issue(self, user: User, session_id: str, auth_time: int, at: datetime) -> str:
         """Return a token for a session, valid for 15 minutes from `at`."""
         issued = int(at.timestamp())
         header = {"alg": ALGORITHM, "kid": self._signing["kid"], "typ": TYPE}
@@ -64,6 +64,7 @@ class AccessTokens:
             "role": user.role,
             "email_verified": user.email_verified,
             "scope": " ".join(SCOPES),
+            "auth_time": auth_time,
             "iat": issued,
             "nbf": issued,
             "exp": issued + int(ACCESS_LIFETIME.total_seconds()),
@@ -96,6 +97,7 @@ class AccessTokens:
             scopes=tuple(claims["scope"].split()),
             email_verified=claims["email_verified"],
             expires_at=clock.timestamp(datetime.fromtimestamp(claims["exp"], UTC)),
+            auth_time=claims["auth_time"],
         )
 
     @property

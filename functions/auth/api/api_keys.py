@@ -9,7 +9,7 @@ from functions.auth.models.api_keys import ApiKeyResource, NewApiKey, NewApiKeyR
 api = Api()
 
 
-@api.post("/auth/api-keys", body=NewApiKey, person=True)
+@api.post("/auth/api-keys", body=NewApiKey, recent_login=True)
 def create(request: Request[NewApiKey, Query]) -> Reply:
     """Create an API key. Only this response shows its text."""
     who, body = request.principal, request.body

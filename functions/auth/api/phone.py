@@ -11,14 +11,14 @@ from functions.auth.models.users import UserResource
 api = Api()
 
 
-@api.post("/auth/phone", body=PhoneChange, person=True)
+@api.post("/auth/phone", body=PhoneChange, recent_login=True)
 def change(request: Request[PhoneChange, Query]) -> Reply:
     """Send a code to the caller's new phone number."""
     addresses().set_phone(request.actor, request.principal.user_id, request.body.phone)
     return Reply(202, headers={"Location": "/v1/auth/phone/confirm"})
 
 
-@api.post("/auth/phone/confirm", body=CodeConfirmation, person=True)
+@api.post("/auth/phone/confirm", body=CodeConfirmation, recent_login=True)
 def confirm(request: Request[CodeConfirmation, Query]) -> Reply:
     """Change the caller's phone number, given the code."""
     user = addresses().confirm_phone(request.actor, request.principal.user_id, request.body.code)

@@ -3,6 +3,7 @@
 from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
+from functions.auth.adapters.log import log_email
 from functions.auth.bootstrap import registration
 from functions.auth.models.registration import RegistrationRequest
 from functions.auth.models.users import UserResource
@@ -14,6 +15,7 @@ api = Api()
 def register(request: Request[RegistrationRequest, Query]) -> Reply:
     """Register a user and mail a code."""
     body = request.body
+    log_email(request, body.email)
     user = registration().register(
         request.actor,
         email=body.email,

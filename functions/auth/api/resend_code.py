@@ -3,6 +3,7 @@
 from common.http.app import Api, Reply, Request
 from common.http.fields import Query
 
+from functions.auth.adapters.log import log_email
 from functions.auth.bootstrap import codes, registration
 from functions.auth.models.registration import CodeResend
 
@@ -13,6 +14,7 @@ api = Api()
 def resend_code(request: Request[CodeResend, Query]) -> Reply:
     """Send another code if there is a user to send it to. The response is the same if not."""
     if request.body.email is not None:
+        log_email(request, request.body.email)
         registration().resend_code(request.actor, request.body.email)
         return Reply(202, headers={"Location": "/v1/auth/verify-email"})
     codes().resend_login_code(request.body.challenge_id or "", request.actor)

@@ -27,7 +27,10 @@ def change(request: Request[UserChange, Query]) -> Reply:
 @api.delete(_PATH, person=True)
 def delete(request: Request[NoFields, Query]) -> Reply:
     """Delete a user who has no money here, with all their personal data."""
-    administration().delete(request.actor, request.id("user_id"), admin=request.principal.is_admin)
+    who, user_id = request.principal, request.id("user_id")
+    if user_id == who.user_id:
+        request.require_recent_login()
+    administration().delete(request.actor, user_id, admin=who.is_admin)
     return Reply(204)
 
 

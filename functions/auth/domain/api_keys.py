@@ -19,11 +19,7 @@ _TEXT = re.compile(r"(key_[^.]+)\.([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key of a user, with a digest of its secret. `last_used_at` is accurate to the hour.
-
-    `generation` is the user's generation if their email was not verified when the key was created. Such a key ends
-    with the sessions: whoever registered another person's address must lose access when its owner resets the password.
-    """
+    """An API key of a user, with a digest of its secret. `last_used_at` is accurate to the hour."""
 
     id: str
     user_id: str
@@ -32,26 +28,28 @@ class ApiKey:
     digest: str = field(repr=False)
     created_at: str
     last_used_at: str | None = None
-    generation: int | None = None
 
     @classmethod
     def new(cls, id: str, secret: str, user: User, name: str, scopes: set[str], at: datetime) -> "ApiKey":
         """Return a new key. `secret` is 256 random bits as text."""
         ordered = tuple(scope for scope in SCOPES if scope in scopes)
-        generation = None if user.email_verified else user.generation
-        return cls(id, user.id, name, ordered, digest_of_secret(secret), clock.timestamp(at), generation=generation)
+        return cls(id, user.id, name, ordered, digest_of_secret(secret), clock.timestamp(at))
 
     def matches(self, secret: str) -> bool:
         """Return whether this is the secret of the key."""
         return hmac.compare_digest(digest_of_secret(secret), self.digest)
 
-    def is_live(self, user: User) -> bool:
-        """Return whether the key still works for `user`, its owner."""
-        return self.generation in (None, user.generation)
-
     def claims(self, user: User) -> Claims:
         """Return what the key allows: its scopes, with the role of a customer whatever the role of `user`."""
-        return Claims(user.id, self.id, "customer", self.scopes, user.email_verified, expires_at="")
+        return Claims(
+            user.id,
+            self.id,
+            "customer",
+            self.scopes,
+            user.email_verified,
+            expires_at="",
+            has_second_factor=user.has_second_factor,
+        )
 
     def used(self, at: datetime) -> "ApiKey | None":
         """Return the key with its last use at `at`, or None if a use in the last hour is recorded already."""

@@ -27,9 +27,12 @@ class Authenticator:
         """Return the authenticator after a code of a time step was accepted."""
         return replace(self, last_step=step, version=self.version + 1)
 
-    def without(self, digest: str) -> "Authenticator | None":
-        """Return the authenticator after a recovery code was accepted, or None if the code is unknown or used."""
-        left = tuple(each for each in self.recovery_codes if not hmac.compare_digest(each, digest))
+    def without(self, digests: tuple[str, ...]) -> "Authenticator | None":
+        """Return the authenticator after a recovery code was accepted, or None if the code is unknown or used.
+
+        `digests` are those of the code under every version of the key.
+        """
+        left = tuple(each for each in self.recovery_codes if not any(hmac.compare_digest(each, one) for one in digests))
         if len(left) == len(self.recovery_codes):
             return None
         return replace(self, recovery_codes=left, version=self.version + 1)

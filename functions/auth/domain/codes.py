@@ -102,7 +102,8 @@ class Challenge:
 class Attempts:
     """The open challenge of a user for a purpose, and the times of wrong codes for it and for earlier ones.
 
-    `version` increases with every change, so that a decision based on an outdated count fails.
+    `version` increases with every change, so that a decision based on an outdated count fails. `device` is the digest
+    of a known device that has attempts of its own, which strangers can't use up.
     """
 
     user_id: str
@@ -110,12 +111,13 @@ class Attempts:
     challenge_id: str
     wrong: tuple[str, ...] = ()
     version: int = 1
+    device: str = ""
 
     @classmethod
-    def opening(cls, challenge: Challenge, previous: "Attempts | None") -> "Attempts":
+    def opening(cls, challenge: Challenge, previous: "Attempts | None", device: str = "") -> "Attempts":
         """Return the attempts with `challenge` as the open one. Earlier wrong codes of the day still count."""
         if previous is None:
-            return cls(challenge.user_id, challenge.purpose, challenge.id)
+            return cls(challenge.user_id, challenge.purpose, challenge.id, device=device)
         return replace(previous, challenge_id=challenge.id, version=previous.version + 1)
 
     def are_exhausted(self, at: datetime) -> bool:

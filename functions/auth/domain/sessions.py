@@ -15,6 +15,8 @@ from functions.auth.domain.users import User
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(days=30)
+SESSION_LIFETIME = timedelta(days=90)
+"""When a session ends after its login, however often it is refreshed."""
 REUSE_GRACE = timedelta(seconds=10)
 """Two tabs may send the same refresh token. A later use counts as theft."""
 DEVICE_MEMORY = timedelta(days=90)
@@ -27,7 +29,9 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 class Claims:
     """What a valid access token says, as of when it was issued, or what an API key allows.
 
-    For an API key, `session_id` is the key's id and `expires_at` (RFC 3339) is empty.
+    `auth_time` is when the user last proved who they are, in seconds since 1970. For an API key, `session_id` is the
+    key's id, `expires_at` (RFC 3339) is empty and `auth_time` is 0. `has_second_factor` is not part of a token: the
+    user has one now, and has proved it in this session.
     """
 
     user_id: str
@@ -36,6 +40,8 @@ class Claims:
     scopes: tuple[str, ...]
     email_verified: bool
     expires_at: str
+    auth_time: int = 0
+    has_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,9 @@ class Session:
 
     `generation` is the user's when the session was opened; the session ends when the user's changes. `expires_at`
     (epoch seconds) is when the current refresh token and the session expire. `used` is when recent tokens were used,
-    by digest: a thief who keeps rotating must not extend the grace period of the stolen token.
+    by digest: a thief who keeps rotating must not extend the grace period of the stolen token. `auth_time` (epoch
+    seconds) is when the user logged in, or last authenticated again in this session. `has_second_factor` says that
+    they gave a second factor then.
     """
 
     id: str
@@ -90,9 +98,13 @@ class Session:
     expires_at: int
     generation: int
     used: dict[str, str] = field(default_factory=dict, repr=False)
+    auth_time: int = 0
+    has_second_factor: bool = False
 
     @classmethod
-    def new(cls, token: RefreshToken, generation: int, at: datetime, actor: Actor) -> "Session":
+    def new(
+        cls, token: RefreshToken, generation: int, at: datetime, actor: Actor, *, has_second_factor: bool = False
+    ) -> "Session":
         """Return the session that a login opens, with its first refresh token."""
         return cls(
             id=token.session_id,
@@ -104,8 +116,10 @@ class Session:
             device=actor.user_agent or "",
             ip=actor.ip or "",
             ended_at=None,
-            expires_at=_expiry(at),
+            expires_at=_expiry(at, at),
             generation=generation,
+            auth_time=int(at.timestamp()),
+            has_second_factor=has_second_factor,
         )
 
     def is_live(self, at: datetime, user: User) -> bool:
@@ -139,8 +153,23 @@ class Session:
             current=digest_of_secret(token.secret),
             rotated_at=clock.timestamp(at),
             ip=actor.ip or "",
-            expires_at=_expiry(at),
+            expires_at=_expiry(at, clock.parse(self.created_at)),
             used={**used, self.current: clock.timestamp(at)},
+        )
+
+    def reauthenticated(
+        self, token: RefreshToken, at: datetime, actor: Actor, *, has_second_factor: bool = False
+    ) -> "Session":
+        """Return the session after its user proved again who they are.
+
+        `token` begins a new family, because only digests of the old one are stored: older refresh tokens become void.
+        """
+        return replace(
+            self.rotated(token, at, actor),
+            family=digest_of_secret(token.family),
+            used={},
+            auth_time=int(at.timestamp()),
+            has_second_factor=has_second_factor,
         )
 
     def login_event(self, at: datetime, actor: Actor, *, new_device: bool) -> Event:
@@ -155,17 +184,19 @@ class Device:
     """A device that a user signed in from: a digest of user agent and network, until `expires_at` (epoch seconds).
 
     The network is the /24 of an IPv4 address and the /48 of an IPv6 address: providers move customers within these.
+    A login is trusted in the user's `generation` only: whoever knew the old password loses that trust at a reset.
     """
 
     user_id: str
     digest: str
     expires_at: int
+    generation: int = -1
 
     @classmethod
-    def of(cls, user_id: str, at: datetime, actor: Actor) -> "Device":
+    def of(cls, user_id: str, at: datetime, actor: Actor, generation: int) -> "Device":
         """Return the device that `actor` uses, known for 90 days from `at`."""
         digest = digest_of_secret(f"{actor.user_agent or ''}\n{_network(actor.ip or '')}")
-        return cls(user_id, digest, int((at + DEVICE_MEMORY).timestamp()))
+        return cls(user_id, digest, int((at + DEVICE_MEMORY).timestamp()), generation)
 
     def is_known(self, at: datetime) -> bool:
         """Return whether the device is still known."""
@@ -194,5 +225,5 @@ def digest_of_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _expiry(at: datetime) -> int:
-    return int((at + REFRESH_LIFETIME).timestamp())
+def _expiry(at: datetime, logged_in_at: datetime) -> int:
+    return int(min(at + REFRESH_LIFETIME, logged_in_at + SESSION_LIFETIME).timestamp())

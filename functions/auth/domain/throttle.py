@@ -1,13 +1,16 @@
-"""Limits on failed logins. After too many failures, the next login has to wait."""
+"""Limits: on failed logins, after which the next login has to wait, and on what may be done so often an hour or day."""
 
 import hashlib
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from common import clock
 from common.errors import Refusal
+
+from functions.auth.domain.sessions import Device
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
@@ -18,17 +21,30 @@ def digest_of(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-class CounterKeys(NamedTuple):
-    """The digests under which failed logins count: for an email from an address, for the email, for the address."""
+@dataclass(frozen=True, slots=True)
+class CounterKeys:
+    """The digests under which failed logins count. A login resets the count of `own`, but not those of `shared`."""
 
-    pair: str
-    email: str
-    address: str
+    own: str
+    shared: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, email: str, address: str) -> "CounterKeys":
-        """Return the keys for an email and an IP address."""
-        return cls(digest_of("login", email, address), digest_of("email", email), digest_of("address", address))
+        """Return the keys of strangers: for an email from an IP address, for the email and for the address."""
+        return cls(digest_of("login", email, address), (digest_of("email", email), address_key(address)))
+
+    @classmethod
+    def of_device(cls, device: Device) -> "CounterKeys":
+        """Return the key of a known device. It counts by itself: nobody else's failures make its user wait."""
+        return cls(digest_of("device", device.user_id, device.digest))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.own, *self.shared))
+
+
+def address_key(address: str) -> str:
+    """Return the digest under which the failures from an IP address count, whatever user they are about."""
+    return digest_of("address", address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +56,13 @@ class ThrottleRule:
     after_first: bool = False
 
 
-PAIR_RULE = ThrottleRule(5, timedelta(days=1))
+OWN_RULE = ThrottleRule(5, timedelta(days=1))
 
 
 class ThrottleRules(NamedTuple):
-    """The rule of each counter."""
+    """The rule of each counter, in the order of `CounterKeys`."""
 
-    pair: ThrottleRule
+    own: ThrottleRule
     email: ThrottleRule
     address: ThrottleRule
 
@@ -55,7 +71,7 @@ class ThrottleRules(NamedTuple):
         """Return the rules: five in a row for an email from an address, and so many an hour for each alone."""
         hour = timedelta(hours=1)
         email, address = (ThrottleRule(limit, hour, after_first=True) for limit in (per_email, per_address))
-        return cls(PAIR_RULE, email, address)
+        return cls(OWN_RULE, email, address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +104,10 @@ class FailureCounter:
         return FailureCounter(self.key, count, clock.timestamp(until), math.ceil(max(forgotten, until).timestamp()))
 
 
-class LoginFailures(NamedTuple):
-    """The failed logins under each key of an email and an address."""
+class LoginFailures(tuple[FailureCounter, ...]):
+    """The failed logins under each of some keys."""
 
-    pair: FailureCounter
-    email: FailureCounter
-    address: FailureCounter
+    __slots__ = ()
 
     def check(self, at: datetime) -> None:
         """Raise Refusal `rate_limited` if a login at `at` has to wait."""
@@ -101,9 +115,29 @@ class LoginFailures(NamedTuple):
         if wait > timedelta(0):
             raise rate_limited(wait)
 
-    def incremented(self, at: datetime, rules: ThrottleRules) -> "LoginFailures":
-        """Return the counters after another failure at `at`, which counts under every key."""
-        return LoginFailures(*(counter.incremented(at, rule) for counter, rule in zip(self, rules, strict=True)))
+    def incremented(self, at: datetime, rules: Iterable[ThrottleRule]) -> "LoginFailures":
+        """Return the counters after another failure at `at`, which counts under every key. `rules` may be more."""
+        return LoginFailures(counter.incremented(at, rule) for counter, rule in zip(self, rules, strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How often something may be done in a UTC hour or day, counted under `key` until `ends_at` (epoch seconds)."""
+
+    key: str
+    limit: int
+    ends_at: int
+
+    @classmethod
+    def of(cls, limit: int, period: timedelta, at: datetime, *what: str) -> "Quota":
+        """Return the quota of `what` in the period that `at` is in."""
+        seconds = int(period.total_seconds())
+        begins_at = int(at.timestamp()) // seconds * seconds
+        return cls(digest_of("quota", *what, str(begins_at)), limit, begins_at + seconds)
+
+    def refusal(self, at: datetime) -> Refusal:
+        """Return the refusal that says how long to wait for the next period."""
+        return rate_limited(timedelta(seconds=self.ends_at - at.timestamp()))
 
 
 def rate_limited(wait: timedelta) -> Refusal:

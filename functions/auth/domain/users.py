@@ -69,8 +69,18 @@ class User:
         """Return the user after their next change."""
         return replace(self, **changes, updated_at=clock.timestamp(at), sequence=self.sequence + 1)
 
-    def event(self, type: EventType, at: datetime, actor: Actor, changed: tuple[str, ...] = ()) -> Event:
-        """Return the event of the change that made the user what they are now. `changed` names the fields."""
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether logins need a second factor."""
+        return self.second_factor != "none"
+
+    def event(
+        self, type: EventType, at: datetime, actor: Actor, changed: tuple[str, ...] = (), **details: Any
+    ) -> Event:
+        """Return the event of the change that made the user what they are now.
+
+        `changed` names what changed, `details` is what only this kind of change has to say.
+        """
         data = {
             "user_id": self.id,
             "email": self.email,
@@ -82,6 +92,7 @@ class User:
             "role": self.role,
             "status": self.status,
             "changed": list(changed),
+            **details,
         }
         return Event.new(type, self.id, self.sequence, at, data, actor)
 

@@ -1,7 +1,8 @@
 """Requests of registration and email verification."""
 
-from common.http.fields import Body, Code, Email, Name, Phone
-from pydantic import Field, model_validator
+from common.http.fields import Body, Code, Email, PersonName, Phone
+from common.http.text import imitates_product
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from functions.auth.models.fields import ChallengeId, Password
 
@@ -11,9 +12,16 @@ class RegistrationRequest(Body):
 
     email: Email
     password: Password = Field(repr=False)
-    first_name: Name
-    last_name: Name
+    first_name: PersonName
+    last_name: PersonName
     phone: Phone | None = None
+
+    @field_validator("last_name")
+    @classmethod
+    def _not_the_products_with_the_first(cls, last_name: str, info: ValidationInfo) -> str:
+        if imitates_product(f"{info.data.get('first_name', '')} {last_name}"):
+            raise ValueError("must not imitate the name of this service together with the first name")
+        return last_name
 
 
 class EmailVerification(Body):

@@ -7,6 +7,7 @@ from common.http.request import Principal
 from pydantic import Field, StringConstraints
 
 from functions.auth.domain.sessions import ACCESS_LIFETIME, GrantedTokens, Session
+from functions.auth.models.fields import Password, SecondFactorCode
 from functions.auth.models.users import UserResource
 
 
@@ -16,6 +17,13 @@ class RefreshTokenBody(Body):
     refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = Field(
         default=None, repr=False
     )
+
+
+class Reauthentication(Body):
+    """The password, and a code of the second factor. Without a code, one is mailed to a user with a second factor."""
+
+    password: Password = Field(repr=False)
+    code: SecondFactorCode | None = Field(default=None, repr=False)
 
 
 class GrantedTokensResource(Resource):

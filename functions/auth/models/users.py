@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from common.http.fields import Body, Email, ListQuery, Name, Resource
+from common.http.fields import Body, Email, ListQuery, PersonName, Resource
 from pydantic import Field
 
 from functions.auth.domain.users import Role, User, UserFilter
@@ -34,8 +34,8 @@ class UserResource(Resource):
 class ProfileChange(Body):
     """Changes that users make to themselves. A field that is left out stays."""
 
-    first_name: Annotated[Name | None, NotNull] = None
-    last_name: Annotated[Name | None, NotNull] = None
+    first_name: Annotated[PersonName | None, NotNull] = None
+    last_name: Annotated[PersonName | None, NotNull] = None
     password: Annotated[Password | None, NotNull] = Field(default=None, repr=False)
     second_factor: Annotated[Literal["none", "email"] | None, NotNull] = None
 

@@ -58,6 +58,25 @@ class Administration:
         self._store.update_user(revised, event, admins=(role == "admin") - (user.role == "admin"))
         return revised
 
+    def remove_second_factor(self, actor: Actor, user_id: str) -> None:
+        """Remove a lost or hostile second factor, and end the user's sessions. Without one, nothing changes.
+
+        Raises Refusal `forbidden` if the actor is the user, and `not_found`.
+        """
+        if actor.user_id == user_id:
+            raise Refusal("forbidden", "You can't remove your own second factor this way. Ask another admin.")
+        retry_on_conflict(lambda: self._remove_second_factor(actor, user_id), attempts=ATTEMPTS)
+
+    def _remove_second_factor(self, actor: Actor, user_id: str) -> None:
+        user = self._store.user(user_id)
+        if user is None:
+            raise Refusal("not_found")
+        if not user.has_second_factor:
+            return
+        now = self._now()
+        revised = user.revised(now, second_factor="none", generation=user.generation + 1)
+        self._store.change_second_factor(revised, revised.event("user.updated", now, actor, ("second_factor",)), None)
+
     def grant(self, request: GrantRole) -> GrantedRole:
         """Give the user of a verified email a role, with the platform as actor. Granting it again changes nothing."""
         return retry_on_conflict(lambda: self._grant(request), attempts=ATTEMPTS)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from common.clock import Clock
-from common.contracts.events import Actor, Event
+from common.contracts.events import Actor
 from common.errors import Refusal
 from common.paging import Page, take
 from common.retry import retry_on_conflict
@@ -31,7 +31,7 @@ class ApiKeys:
         self._new_secret = new_secret
 
     def create(self, actor: Actor, user_id: str, name: str, scopes: set[str]) -> CreatedApiKey:
-        """Create a key for a user. Raises Refusal `invalid_state` if they have 20 already."""
+        """Create a key for a user. Raises Refusal `limit_reached` if they have 20 already."""
         return retry_on_conflict(lambda: self._create(actor, user_id, name, scopes), attempts=ATTEMPTS)
 
     def _create(self, actor: Actor, user_id: str, name: str, scopes: set[str]) -> CreatedApiKey:
@@ -39,10 +39,10 @@ class ApiKeys:
         user = self._owner(user_id).revised(now)
         ids = self._store.api_key_ids(user_id)
         if len(ids) >= MAX_API_KEYS:
-            raise Refusal("invalid_state", f"You already have {MAX_API_KEYS} API keys. Revoke one first.")
+            raise Refusal("limit_reached", f"You already have {MAX_API_KEYS} API keys. Revoke one first.")
         secret = self._new_secret()
         key = ApiKey.new(self._new_id("key", now), secret, user, name, scopes, now)
-        self._store.add_api_key(key, (*ids, key.id), user, _updated(user, now, actor))
+        self._store.add_api_key(key, (*ids, key.id), user, user.event("user.updated", now, actor, ("api_key_created",)))
         return CreatedApiKey(key, text_of(key.id, secret))
 
     def page(self, user_id: str, limit: int, older_than: str | None) -> Page:
@@ -62,7 +62,7 @@ class ApiKeys:
         if key_id not in ids:
             raise Refusal("not_found")
         left = tuple(each for each in ids if each != key_id)
-        self._store.remove_api_key(key_id, left, user, _updated(user, now, actor))
+        self._store.remove_api_key(key_id, left, user, user.event("user.updated", now, actor, ("api_key_revoked",)))
 
     def authorize(self, text: str) -> Claims:
         """Return what a key allows. Raises Refusal `unauthenticated` if it is invalid, revoked, or its user is gone."""
@@ -71,8 +71,6 @@ class ApiKeys:
         if parts is None or key is None or not key.matches(parts[1]):
             raise Refusal("unauthenticated")
         user = self._owner(key.user_id)
-        if not key.is_live(user):
-            raise Refusal("unauthenticated")
         used = key.used(self._now())
         if used is not None:
             self._store.record_use(used)
@@ -83,7 +81,3 @@ class ApiKeys:
         if user.status != "active":
             raise Refusal("unauthenticated")
         return user
-
-
-def _updated(user: User, at: datetime, actor: Actor) -> Event:
-    return user.event("user.updated", at, actor, ("api_keys",))

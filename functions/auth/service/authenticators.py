@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from common.clock import Clock
 from common.contracts.events import Actor, Event
 from common.errors import Refusal
-from common.idempotency import digest
+from common.keys import Keyring
 from common.retry import retry_on_conflict
 
 from functions.auth.domain.authenticators import (
@@ -21,7 +21,7 @@ from functions.auth.domain.authenticators import (
 )
 from functions.auth.domain.codes import Attempts
 from functions.auth.domain.users import User
-from functions.auth.service import ATTEMPTS, signed_in_user
+from functions.auth.service import ATTEMPTS, live_session, signed_in_user
 from functions.auth.service.credentials import Credentials, PasswordProof
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class Cipher(Protocol):
 
 
 class Authenticators:
-    """The authenticator apps of users. `key` returns the key of the recovery codes' digests."""
+    """The authenticator apps of users. `keys` returns the keys of the recovery codes' digests."""
 
     def __init__(
         self,
         store: "AuthStore",
         credentials: Credentials,
         cipher: Cipher,
-        key: Callable[[], bytes],
+        keys: Callable[[], Keyring],
         new_secret: Callable[[], str],
         new_recovery_code: Callable[[], str],
         now: Clock,
@@ -54,7 +54,7 @@ class Authenticators:
         self._store = store
         self._credentials = credentials
         self._cipher = cipher
-        self._key = key
+        self._keys = keys
         self._new_secret = new_secret
         self._new_recovery_code = new_recovery_code
         self._now = now
@@ -76,21 +76,23 @@ class Authenticators:
         authenticator = Authenticator(
             user_id,
             self._cipher.encrypt(user_id, secret),
-            tuple(self._digest(user_id, code) for code in codes),
+            tuple(self._keys().digest(_digested(user_id, code)) for code in codes),
             version=known.version + 1 if known else 1,
         )
         self._store.enrol(user, authenticator)
         return TotpEnrolment(secret, provisioning_uri(secret, user.email), codes)
 
-    def confirm(self, actor: Actor, user_id: str, code: str) -> None:
-        """Make the enrolled app the second factor, given a code of it.
+    def confirm(self, actor: Actor, user_id: str, session_id: str, code: str) -> None:
+        """Make the enrolled app the second factor, given a code of it. Every session but the caller's ends.
 
-        Raises Refusal `invalid_code`, and `invalid_state` if no app is enrolled or it is confirmed already.
+        Raises Refusal `invalid_code`, `invalid_state` if no app is enrolled or it is confirmed already, and
+        `unauthenticated` if the session has ended.
         """
-        retry_on_conflict(lambda: self._confirm(actor, user_id, code), attempts=ATTEMPTS)
+        retry_on_conflict(lambda: self._confirm(actor, user_id, session_id, code), attempts=ATTEMPTS)
 
-    def _confirm(self, actor: Actor, user_id: str, code: str) -> None:
+    def _confirm(self, actor: Actor, user_id: str, session_id: str, code: str) -> None:
         user = signed_in_user(self._store.user(user_id))
+        live_session(self._store.session(user_id, session_id), user, self._now())
         enrolled = self._store.authenticator(user_id)
         if enrolled is None or user.second_factor == "totp":
             raise Refusal("invalid_state", "There is no authenticator app to confirm.")
@@ -98,8 +100,9 @@ class Authenticators:
         confirmed = self._after_totp(enrolled, code, now)
         if confirmed is None:
             raise Refusal("invalid_code")
-        revised = user.revised(now, second_factor="totp")
-        self._store.change_second_factor(revised, _updated(revised, now, actor), confirmed)
+        revised = user.revised(now, second_factor="totp", generation=user.generation + 1)
+        event = _updated(revised, now, actor)
+        self._store.change_second_factor(revised, event, confirmed, kept_session=session_id)
 
     def disable(self, actor: Actor, user_id: str, password: str, code: str) -> None:
         """Disable the app as a second factor. Wrong codes count with those of the user's logins.
@@ -132,15 +135,16 @@ class Authenticators:
             return None
         if is_totp(code):
             return self._after_totp(authenticator, code, at)
-        return authenticator.without(self._digest(user.id, code))
+        return authenticator.without(self._keys().digests(_digested(user.id, code)))
 
     def _after_totp(self, authenticator: Authenticator, code: str, at: datetime) -> Authenticator | None:
         secret = self._cipher.decrypt(authenticator.user_id, authenticator.secret)
         step = step_of(secret, code, at, authenticator.last_step)
         return None if step is None else authenticator.used(step)
 
-    def _digest(self, user_id: str, code: str) -> str:
-        return digest(self._key(), "recovery", f"{user_id}\n{canonical(code)}")
+
+def _digested(user_id: str, code: str) -> str:
+    return f"recovery\n{user_id}\n{canonical(code)}"
 
 
 def _updated(user: User, at: datetime, actor: Actor) -> Event:

@@ -1,16 +1,15 @@
 """One-time codes: requested, made when their message is written, and checked."""
 
-import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from common.clock import Clock
 from common.contracts.auth import CheckCode, MintCode, MintedCode, RequestCode
 from common.contracts.events import Actor, Event
 from common.contracts.task import Done
 from common.errors import Refusal
-from common.idempotency import digest
+from common.keys import Keyring
 from common.retry import retry_on_conflict
 
 from functions.auth.domain.codes import (
@@ -23,9 +22,9 @@ from functions.auth.domain.codes import (
     UsedCode,
     code_expiry,
 )
-from functions.auth.domain.throttle import CounterKeys, digest_of
+from functions.auth.domain.throttle import CounterKeys, Quota, digest_of
 from functions.auth.domain.users import User
-from functions.auth.service import ATTEMPTS
+from functions.auth.service import ATTEMPTS, NOBODY
 
 if TYPE_CHECKING:
     from functions.auth.store import AuthStore
@@ -34,7 +33,7 @@ T = TypeVar("T")
 
 
 class Codes:
-    """Codes of every purpose. `secret` returns the key of their digests."""
+    """Codes of every purpose. `keys` returns the keys of their digests."""
 
     def __init__(
         self,
@@ -42,13 +41,13 @@ class Codes:
         now: Clock,
         new_id: Callable[[str, datetime], str],
         new_code: Callable[[], str],
-        secret: Callable[[], bytes],
+        keys: Callable[[], Keyring],
     ) -> None:
         self._store = store
         self._now = now
         self._new_id = new_id
         self._new_code = new_code
-        self._secret = secret
+        self._keys = keys
 
     def new_challenge(
         self, user_id: str, purpose: Purpose, address: str, at: datetime, subject: str | None = None
@@ -66,28 +65,30 @@ class Codes:
         address: str | None = None,
         subject: str | None = None,
         counter_keys: CounterKeys | None = None,
+        device: str = "",
+        quotas: Sequence[Quota] = (),
     ) -> None:
-        """Request a code for `user`, sent to `address` or else to their email.
+        """Request a code for `user`, sent to `address` or else to their email. It is one of `quotas`.
 
-        Continues the open challenge if it has the same address and subject. For a `user` of None, it only records the
-        request under `key`, so that both look alike from outside.
-        Raises Refusal `rate_limited` if `key` was used within the last minute, and Stale.
+        Continues the open challenge of everybody, or of a known `device`, if it has the same address and subject. For
+        a `user` of None, it only records the request under `key` and does the same work, so that both look alike.
+        Raises Refusal `rate_limited` if `key` was used within the last minute or a quota is used up, and Stale.
         """
         now = self._now()
-        attempts = self._store.attempts(user.id, purpose) if user else None
+        attempts = self._store.attempts(user.id if user else NOBODY, purpose, device)
+        known = self._store.challenge(attempts.challenge_id if attempts else NOBODY)
         if user is None or (attempts is not None and attempts.are_exhausted(now)):
-            self._store.request_code(key, now, None, counter_keys)
+            self._store.request_code(key, now, None, counter_keys, quotas)
             return
         to = address or user.email
-        known = self._store.challenge(attempts.challenge_id) if attempts else None
         opened = None
         if known is not None and known.is_open and (known.address, known.subject) == (to, subject):
             challenge = known.requested_again(now)
         else:
             challenge = self.new_challenge(user.id, purpose, to, now, subject)
-            opened = Attempts.opening(challenge, attempts)
+            opened = Attempts.opening(challenge, attempts, device)
         request = CodeRequest(user, challenge, opened, challenge.event(now, actor))
-        self._store.request_code(key, now, request, counter_keys)
+        self._store.request_code(key, now, request, counter_keys, quotas)
 
     def resend_login_code(self, challenge_id: str, actor: Actor) -> None:
         """Send another code for the challenge of a login. An unknown challenge looks the same.
@@ -99,23 +100,21 @@ class Codes:
     def _resend_login_code(self, challenge_id: str, actor: Actor) -> None:
         now = self._now()
         challenge = self._store.challenge(challenge_id)
-        user = self._store.user(challenge.user_id if challenge else "nobody")
+        user = self._store.user(challenge.user_id if challenge else NOBODY)
+        attempts = self._store.attempts(user.id if user else NOBODY, "login")
         request = None
         if (
             challenge is not None
             and user is not None
+            and attempts is not None
             and (challenge.purpose, challenge.address) == ("login", user.email)
             and challenge.is_open
             and not challenge.has_expired(now)
-            and not self._are_exhausted(user, now)
+            and not attempts.are_exhausted(now)
         ):
             again = challenge.requested_again(now)
             request = CodeRequest(user, again, None, again.event(now, actor))
         self._store.request_code(digest_of("challenge", challenge_id), now, request)
-
-    def _are_exhausted(self, user: User, at: datetime) -> bool:
-        attempts = self._store.attempts(user.id, "login")
-        return attempts is None or attempts.are_exhausted(at)
 
     def mint(self, request: MintCode) -> MintedCode:
         """Return a new code for a challenge whose message is being written. The code before it becomes void."""
@@ -125,9 +124,12 @@ class Codes:
         if challenge is None or user is None or challenge.address == AUTHENTICATOR or not challenge.is_for(user):
             return MintedCode("gone")
         code = self._new_code()
-        if not self._store.set_code(challenge.id, self._digest(challenge.id, code), code_expiry(now)):
+        digest = self._keys().digest(_digested(challenge.id, code))
+        if not self._store.set_code(challenge.id, digest, code_expiry(now)):
             return MintedCode("gone")
-        return MintedCode("minted", challenge.purpose, challenge.address, user.first_name, code, CODE_LIFETIME_MINUTES)
+        # The owner of an address that is not verified must not read a stranger's text in a mail from us.
+        name = user.first_name if user.email_verified and challenge.address == user.email else ""
+        return MintedCode("minted", challenge.purpose, challenge.address, name, code, CODE_LIFETIME_MINUTES)
 
     def redeem(
         self,
@@ -136,28 +138,30 @@ class Codes:
         code: str,
         write: Callable[[User, UsedCode], T],
         subject: str | None = None,
+        device: str = "",
     ) -> T:
-        """Check `code` against the user's open challenge and return what `write` returns.
+        """Check `code` against the user's open challenge, or a known device's, and return what `write` returns.
 
         `write` gets the user and the effect of the code, and writes it in the transaction of what the code allows. It
-        raises Stale if any of it has changed.
+        raises Stale if any of it has changed. An unknown user takes the same work as a wrong code.
         Raises Refusal `invalid_code`, or `code_expired` for a correct code that is too late. Both count as wrong.
         """
 
         def attempt() -> T:
             user = self._store.user(user_id)
-            attempts = self._store.attempts(user_id, purpose)
-            challenge = self._store.challenge(attempts.challenge_id) if attempts else None
+            attempts = self._store.attempts(user_id, purpose, device)
+            challenge = self._store.challenge(attempts.challenge_id if attempts else NOBODY)
+            correct = self.matches(challenge, code)
             if user is None or challenge is None or subject not in (None, challenge.subject):
-                raise Refusal("invalid_code")
-            return write(user, self.evaluate(user, challenge, attempts, correct=self.matches(challenge, code)))
+                self._refuse(purpose)
+            return write(user, self.evaluate(user, challenge, attempts, correct=correct))
 
         return retry_on_conflict(attempt, attempts=ATTEMPTS)
 
-    def matches(self, challenge: Challenge, code: str) -> bool:
-        """Return whether this is the latest code of the challenge."""
-        expected = self._digest(challenge.id, code)
-        return challenge.digest is not None and hmac.compare_digest(challenge.digest, expected)
+    def matches(self, challenge: Challenge | None, code: str) -> bool:
+        """Return whether this is the latest code of the challenge. For None it does the same work and returns False."""
+        expected = challenge.digest if challenge else None
+        return self._keys().matches(_digested(challenge.id if challenge else NOBODY, code), expected or "")
 
     def evaluate(
         self,
@@ -175,7 +179,7 @@ class Codes:
         """
         now = self._now()
         if attempts is None or not challenge.is_open or not challenge.is_for(user) or attempts.are_exhausted(now):
-            raise Refusal("invalid_code")
+            self._refuse(challenge.purpose)
         if correct and not challenge.has_expired(now):
             return UsedCode(challenge.used(now), attempts.with_correct_code())
         event = failed(now) if failed and not correct else None
@@ -201,5 +205,11 @@ class Codes:
         self.redeem(request.user_id, request.purpose, request.code, self._store.use_code, request.subject)
         return Done()
 
-    def _digest(self, challenge_id: str, code: str) -> str:
-        return digest(self._secret(), "code", f"{challenge_id}\n{code}")
+    def _refuse(self, purpose: Purpose) -> NoReturn:
+        """Refuse a code that no open challenge expects, with the work that counting a wrong one takes."""
+        self._store.count_no_code(self._new_id("chl", self._now()), purpose)
+        raise Refusal("invalid_code")
+
+
+def _digested(challenge_id: str, code: str) -> str:
+    return f"code\n{challenge_id}\n{code}"

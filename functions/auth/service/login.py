@@ -52,11 +52,11 @@ class Login:
             return self._sessions.open(user, actor, keys)
         attempts = self._store.attempts(user.id, "login")
         if user.second_factor == "email":
-            return LoginChallenge(self._send_code(user, attempts, keys, actor), ("email",))
+            return LoginChallenge(self.mail_code(user, attempts, keys, actor), ("email",))
         challenge_id = self._new_challenge(user, AUTHENTICATOR, attempts, keys, actor)
         return LoginChallenge(challenge_id, ("totp", "recovery"))
 
-    def _send_code(self, user: User, attempts: Attempts | None, keys: CounterKeys, actor: Actor) -> str:
+    def mail_code(self, user: User, attempts: Attempts | None, keys: CounterKeys, actor: Actor) -> str:
         """Return the id of a challenge whose code is mailed, at most once a minute while the challenge is open."""
         known = self._store.challenge(attempts.challenge_id) if attempts else None
         if (

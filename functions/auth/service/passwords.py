@@ -10,9 +10,9 @@ from common.retry import retry_on_conflict
 
 from functions.auth.domain.codes import Purpose, UsedCode
 from functions.auth.domain.passwords import check_common, check_personal, check_strength
-from functions.auth.domain.throttle import digest_of
+from functions.auth.domain.throttle import address_key, digest_of
 from functions.auth.domain.users import User
-from functions.auth.service import ATTEMPTS
+from functions.auth.service import ATTEMPTS, NOBODY, live_session
 from functions.auth.service.codes import Codes
 from functions.auth.service.credentials import Credentials, PasswordHasher, PasswordProof
 
@@ -49,10 +49,8 @@ class Passwords:
 
     def _change(self, actor: Actor, proof: PasswordProof, session_id: str, digest: str) -> None:
         user = self._credentials.recheck(proof)
-        session = self._store.session(user.id, session_id)
         now = self._now()
-        if session is None or not session.is_live(now, user):
-            raise Refusal("unauthenticated")
+        live_session(self._store.session(user.id, session_id), user, now)
         revised = user.revised(now, password_hash=digest, generation=user.generation + 1)
         self._store.change_password(revised, _changed(revised, now, actor), session_id, proof.counter_keys)
 
@@ -65,18 +63,36 @@ class Passwords:
                 raise
 
     def _forgot(self, actor: Actor, email: str) -> None:
-        self._codes.request_code(digest_of(_RESET, email), self._store.user_by_email(email), _RESET, actor)
+        user = self._store.user_by_email(email)
+        device = self._credentials.known_device(user, actor)
+        # A known device has codes of its own: strangers can neither use up its requests nor its tries.
+        own = device.digest if device else ""
+        self._codes.request_code(digest_of(_RESET, email, own), user, _RESET, actor, device=own)
 
     def reset(self, actor: Actor, email: str, code: str, new: str) -> None:
-        """Set a new password, given the mailed code. Every session ends.
+        """Set a new password, given the mailed code. Every session ends, and every API key is revoked.
 
-        Raises Refusal `weak_password`, `invalid_code` or `code_expired`.
+        If the email was not verified, the second factor is removed, too: a stranger may have registered the address.
+        Raises Refusal `weak_password`, `invalid_code` or `code_expired`, and `rate_limited` after too many wrong codes
+        from the address.
         """
         # Before the code is checked: a password that is weak for anybody must not cost a try.
         check_common(new, self._hasher.common)
         user = self._store.user_by_email(email)
-        if user is None:
-            raise Refusal("invalid_code")
+        device = self._credentials.known_device(user, actor)
+        if device is not None:
+            self._reset(actor, user, code, new, device.digest)
+            return
+        address = actor.ip or ""
+        self._credentials.check_wait((address_key(address),))
+        try:
+            self._reset(actor, user, code, new)
+        except Refusal as refusal:
+            if refusal.code in ("invalid_code", "code_expired"):
+                self._credentials.count_wrong_code(address)
+            raise
+
+    def _reset(self, actor: Actor, user: User | None, code: str, new: str, device: str = "") -> None:
         digests: list[str] = []
 
         def write(found: User, used: UsedCode) -> None:
@@ -85,11 +101,16 @@ class Passwords:
             if not digests:
                 digests.append(self._hasher.digest(new))
             now = self._now()
-            revised = found.revised(now, password_hash=digests[0], generation=found.generation + 1)
-            self._store.update_user(revised, _changed(revised, now, actor), used)
+            factor = found.second_factor if found.email_verified else "none"
+            revised = found.revised(
+                now, password_hash=digests[0], generation=found.generation + 1, second_factor=factor
+            )
+            key_ids = self._store.api_key_ids(found.id)
+            event = _changed(revised, now, actor, api_keys_revoked=len(key_ids))
+            self._store.reset_password(revised, event, used, key_ids)
 
-        self._codes.redeem(user.id, _RESET, code, write)
+        self._codes.redeem(user.id if user else NOBODY, _RESET, code, write, device=device)
 
 
-def _changed(user: User, at: datetime, actor: Actor) -> Event:
-    return user.event("user.password_changed", at, actor, ("password",))
+def _changed(user: User, at: datetime, actor: Actor, **details: int) -> Event:
+    return user.event("user.password_changed", at, actor, ("password",), **details)

@@ -1,5 +1,6 @@
 """Changes that users make to their own names and second factor."""
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from common.clock import Clock
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 class Profile:
     """The names and the second factor of a user."""
 
-    def __init__(self, store: "AuthStore", credentials: Credentials, now: Clock) -> None:
+    def __init__(
+        self, store: "AuthStore", credentials: Credentials, imitates_product: Callable[[str], bool], now: Clock
+    ) -> None:
         self._store = store
         self._credentials = credentials
+        self._imitates_product = imitates_product
         self._now = now
 
     def change(
@@ -36,7 +40,7 @@ class Profile:
         """Return the changed user; None keeps a field. Removing or replacing a second factor needs the password.
 
         Raises Refusal `email_not_verified` if codes would go to an unverified email, `invalid_credentials`,
-        `rate_limited`, and `validation_failed` if the password is missing.
+        `rate_limited`, and `validation_failed` if the password is missing or the full name is like the product's.
         """
         given = {"first_name": first_name, "last_name": last_name, "second_factor": second_factor}
         wanted = {name: value for name, value in given.items() if value is not None}
@@ -55,7 +59,10 @@ class Profile:
             raise Refusal("email_not_verified", "Verify your email address first: login codes are sent to it.")
         now = self._now()
         revised = user.revised(now, **changed)
-        event = revised.event("user.updated", now, actor, tuple(changed))
+        if self._imitates_product(f"{revised.first_name} {revised.last_name}"):
+            field = "first_name" if "first_name" in changed else "last_name"
+            raise invalid(f"/{field}", "must not imitate the name of this service together with the other name")
+        event = revised.event("user.updated", now, actor, _kinds(changed))
         if not _removes_factor(user, changed):
             self._store.update_user(revised, event)
         elif proof is not None:
@@ -64,6 +71,11 @@ class Profile:
             # A second factor was turned on after the password was found not to be needed.
             raise _password_required()
         return revised
+
+
+def _kinds(changed: Iterable[str]) -> tuple[str, ...]:
+    """Return what changed, as events name it: both names are one `name`."""
+    return tuple(dict.fromkeys("name" if each.endswith("_name") else each for each in changed))
 
 
 def _removes_factor(user: User, wanted: dict[str, Any]) -> bool:

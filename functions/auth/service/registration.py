@@ -1,19 +1,18 @@
 """Registration of users, and verification of their email."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from common.clock import Clock
 from common.contracts.events import Actor
-from common.errors import Refusal
 from common.retry import retry_on_conflict
 
 from functions.auth.domain.codes import Attempts, Purpose, UsedCode
 from functions.auth.domain.passwords import check_strength
-from functions.auth.domain.throttle import digest_of
+from functions.auth.domain.throttle import Quota, digest_of
 from functions.auth.domain.users import User
-from functions.auth.service import ATTEMPTS
+from functions.auth.service import ATTEMPTS, NOBODY
 from functions.auth.service.codes import Codes
 from functions.auth.service.credentials import PasswordHasher
 
@@ -33,24 +32,27 @@ class Registration:
         hasher: PasswordHasher,
         now: Clock,
         new_id: Callable[[str, datetime], str],
+        per_address: int,
     ) -> None:
         self._store = store
         self._codes = codes
         self._hasher = hasher
         self._now = now
         self._new_id = new_id
+        self._per_address = per_address
 
     def register(
         self, actor: Actor, *, email: str, password: str, first_name: str, last_name: str, phone: str | None
     ) -> User:
-        """Register a user and mail a code to `email`.
+        """Register a user and mail a code to `email`. A taken one does the same work.
 
-        Raises Refusal `email_taken`, `phone_taken` or `weak_password`.
+        Raises Refusal `weak_password`, `rate_limited` if too many were registered from the actor's address in an hour,
+        and `email_taken` or `phone_taken`.
         """
-        self._store.check_free(email, phone)
         check_strength(password, self._hasher.common, email=email, first_name=first_name, last_name=last_name)
-        digest = self._hasher.digest(password)
         now = self._now()
+        self._store.take(Quota.of(self._per_address, timedelta(hours=1), now, "register", actor.ip or ""), now)
+        digest = self._hasher.digest(password)
         user = User.new(
             self._new_id("usr", now),
             now,
@@ -68,15 +70,13 @@ class Registration:
     def verify_email(self, actor: Actor, email: str, code: str) -> None:
         """Verify an email, given the mailed code. Raises Refusal `invalid_code` or `code_expired`."""
         user = self._store.user_by_email(email)
-        if user is None:
-            raise Refusal("invalid_code")
 
         def write(found: User, used: UsedCode) -> None:
             now = self._now()
             verified = found.revised(now, email_verified=True)
             self._store.update_user(verified, verified.event("user.verified", now, actor), used)
 
-        self._codes.redeem(user.id, _VERIFY, code, write)
+        self._codes.redeem(user.id if user else NOBODY, _VERIFY, code, write)
 
     def resend_code(self, actor: Actor, email: str) -> None:
         """Mail another code if a user has this email unverified. Any other email looks the same.

@@ -10,7 +10,6 @@ from common.retry import retry_on_conflict
 
 from functions.auth.domain.codes import AUTHENTICATOR, Challenge, UsedCode
 from functions.auth.domain.sessions import GrantedTokens
-from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
 from functions.auth.service import ATTEMPTS
 from functions.auth.service.authenticators import Authenticators
@@ -57,7 +56,7 @@ class SecondFactor:
         used = self._used(user, challenge, code, actor)
         if user.status == "suspended":
             raise Refusal("account_suspended")
-        keys = CounterKeys.of(user.email, actor.ip or "")
+        keys = self._credentials.counter_keys(user.email, user, actor)
         self._credentials.check_wait(keys)
         # The user as they were when they entered the password: another generation or factor since then is refused.
         factor: Literal["totp", "email"] = "totp" if challenge.address == AUTHENTICATOR else "email"

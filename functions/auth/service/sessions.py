@@ -1,6 +1,7 @@
 """Sessions: opened by a login, continued by refresh tokens, ended, and checked by the authorizer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,11 +10,12 @@ from common.contracts.events import Actor
 from common.errors import Refusal, Stale
 from common.paging import Page, take
 
-from functions.auth.domain.codes import UsedCode
+from functions.auth.domain.authenticators import Authenticator
+from functions.auth.domain.codes import Attempts, UsedCode
 from functions.auth.domain.sessions import Claims, Device, GrantedTokens, RefreshToken, Session
 from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
-from functions.auth.service import signed_in_user
+from functions.auth.service import live_session, signed_in_user
 
 if TYPE_CHECKING:
     from functions.auth.store import AuthStore
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 class Tokens(Protocol):
     """Issuing and verifying access tokens."""
 
-    def issue(self, user: User, session_id: str, at: datetime) -> str:
-        """Return a signed token for a session."""
+    def issue(self, user: User, session_id: str, auth_time: int, at: datetime) -> str:
+        """Return a signed token for a session whose user proved at `auth_time` who they are."""
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token. Raises Refusal `unauthenticated` if it is invalid."""
@@ -59,14 +61,39 @@ class Sessions:
         if found is None or found.status != "active" or (found.generation, found.second_factor) != known:
             raise Refusal("invalid_credentials")
         token = RefreshToken(found.id, self._new_id("ses", now), self._new_secret(), self._new_secret())
+        session = Session.new(token, found.generation, now, actor, has_second_factor=found.has_second_factor)
         # Signed before anything is written, so that an unreachable key leaves no session behind.
-        granted = GrantedTokens(found, self._tokens.issue(found, token.session_id, now), token.text)
-        session = Session.new(token, found.generation, now, actor)
-        device = Device.of(found.id, now, actor)
+        granted = self._granted(found, session, token, now)
+        device = Device.of(found.id, now, actor, found.generation)
         first = not self._store.has_signed_in(found.id)
         event = session.login_event(now, actor, new_device=not first and not self._store.is_known_device(device, now))
         self._store.open_session(session, found, device, event, keys, now, used, first=first)
         return granted
+
+    def reauthenticate(
+        self,
+        user: User,
+        session: Session,
+        actor: Actor,
+        keys: CounterKeys,
+        used: UsedCode | None,
+        attempts: Attempts | None,
+        authenticator: Authenticator | None,
+    ) -> GrantedTokens:
+        """Return new tokens of a live session whose user has just proved again who they are. Older ones become void.
+
+        `used` is their mailed code, or `attempts` and `authenticator` the effect of a code of their app, if any.
+        Raises Stale as `store.reauthenticate`.
+        """
+        now = self._now()
+        token = RefreshToken(user.id, session.id, self._new_secret(), self._new_secret())
+        following = session.reauthenticated(token, now, actor, has_second_factor=user.has_second_factor)
+        granted = self._granted(user, following, token, now)
+        self._store.reauthenticate(following, session, user, keys, now, used, attempts, authenticator)
+        return granted
+
+    def _granted(self, user: User, session: Session, token: RefreshToken, at: datetime) -> GrantedTokens:
+        return GrantedTokens(user, self._tokens.issue(user, session.id, session.auth_time, at), token.text)
 
     def refresh(self, text: str, actor: Actor) -> GrantedTokens:
         """Return the next tokens of a session. Using a token twice more than 10 seconds apart ends the session.
@@ -86,7 +113,7 @@ class Sessions:
             case "refuse":
                 raise Refusal("invalid_refresh_token")
         following = RefreshToken(token.user_id, token.session_id, token.family, self._new_secret())
-        granted = GrantedTokens(user, self._tokens.issue(user, session.id, now), following.text)
+        granted = self._granted(user, session, following, now)
         try:
             self._store.rotate(session.rotated(following, now, actor), session)
         except Stale as stale:
@@ -126,16 +153,17 @@ class Sessions:
     def authorize(self, access_token: str) -> Claims:
         """Return the claims of a token. Raises Refusal `unauthenticated` if it is invalid or its session has ended."""
         claims = self._tokens.verify(access_token)
-        self.check_live(claims.user_id, claims.session_id)
-        return claims
+        session = self._store.session(claims.user_id, claims.session_id)
+        user = signed_in_user(self._store.user(claims.user_id))
+        proved = live_session(session, user, self._now()).has_second_factor
+        return replace(claims, has_second_factor=user.has_second_factor and proved)
 
-    def check_live(self, user_id: str, session_id: str) -> None:
-        """Raise Refusal `unauthenticated` unless the session is live.
+    def check_live(self, user_id: str, session_id: str) -> User:
+        """Return the user of a session. Raises Refusal `unauthenticated` unless it is live.
 
-        The gateway caches its decision for a minute, so endpoints that create something that outlives the session
-        check again.
+        Endpoints that create something that outlives the session check again.
         """
         session = self._store.session(user_id, session_id)
-        user = self._store.user(user_id)
-        if session is None or user is None or not session.is_live(self._now(), user):
-            raise Refusal("unauthenticated")
+        user = signed_in_user(self._store.user(user_id))
+        live_session(session, user, self._now())
+        return user

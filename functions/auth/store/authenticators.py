@@ -7,7 +7,15 @@ from functions.auth.domain.authenticators import Authenticator
 from functions.auth.domain.codes import Attempts
 from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
-from functions.auth.store.items import next_attempts, next_authenticator, next_user, no_wait, record_of, transact
+from functions.auth.store.items import (
+    next_attempts,
+    next_authenticator,
+    next_user,
+    no_wait,
+    record_of,
+    session_kept,
+    transact,
+)
 from functions.auth.store.keys import authenticator_key, user_key
 
 
@@ -34,8 +42,11 @@ class AuthenticatorStore:
         authenticator: Authenticator | None,
         keys: CounterKeys | None = None,
         attempts: Attempts | None = None,
+        kept_session: str | None = None,
     ) -> None:
         """Write a user with another second factor. Their authenticator is written for `totp`, and else deleted.
+
+        `kept_session` continues in the user's next generation.
 
         Raises Stale: if the stored authenticator is not the version before the given one, if failed logins under
         `keys` require a wait, or if the stored attempts are not the version before the given ones.
@@ -47,5 +58,6 @@ class AuthenticatorStore:
             next_user(user, event),
             next_authenticator(authenticator) if authenticator and user.second_factor == "totp" else deletion,
             *([next_attempts(attempts)] if attempts else ()),
+            *([session_kept(user, kept_session, proved_factor=True)] if kept_session else ()),
             *no_wait(keys or (), event.time),
         )

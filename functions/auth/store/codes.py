@@ -1,5 +1,6 @@
 """Challenges, and the counts of wrong codes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from common import clock
@@ -9,9 +10,19 @@ from common.errors import Stale
 from common.events import outbox
 
 from functions.auth.domain.codes import RESEND_AFTER, Attempts, Challenge, CodeRequest, Purpose, UsedCode
-from functions.auth.domain.throttle import CounterKeys, rate_limited
+from functions.auth.domain.throttle import CounterKeys, Quota, rate_limited
 from functions.auth.domain.users import User
-from functions.auth.store.items import OPEN, code_used, item_of, keyed, next_attempts, no_wait, record_of, transact
+from functions.auth.store.items import (
+    OPEN,
+    code_used,
+    item_of,
+    keyed,
+    next_attempts,
+    no_wait,
+    record_of,
+    taken,
+    transact,
+)
 from functions.auth.store.keys import attempts_key, challenge_key, code_request_key, user_key
 
 
@@ -25,9 +36,9 @@ class CodeStore:
         """Return a challenge by id."""
         return record_of(Challenge, self._table.get(challenge_key(challenge_id)))
 
-    def attempts(self, user_id: str, purpose: Purpose) -> Attempts | None:
-        """Return a user's open challenge for a purpose, with the wrong codes."""
-        item = self._table.get(attempts_key(user_id, purpose))
+    def attempts(self, user_id: str, purpose: Purpose, device: str = "") -> Attempts | None:
+        """Return a user's open challenge for a purpose, with the wrong codes: everybody's, or a known device's."""
+        item = self._table.get(attempts_key(user_id, purpose, device))
         return record_of(Attempts, item and {**item, "wrong": tuple(item["wrong"])})
 
     def count_wrong_code(self, challenge: Challenge | None, attempts: Attempts, event: Event | None) -> None:
@@ -40,6 +51,10 @@ class CodeStore:
             condition = Update(challenge_key(challenge.id), add={"tries": 1}, where=OPEN)
         transact(self._table, next_attempts(attempts, event), condition)
 
+    def count_no_code(self, decoy: str, purpose: Purpose) -> None:
+        """Do the work of `count_wrong_code` if there is nothing to count. `decoy` is an id that nothing has."""
+        transact(self._table, Check(attempts_key(decoy, purpose), ABSENT), Check(challenge_key(decoy), ABSENT))
+
     def set_code(self, challenge_id: str, digest: str, expires_at: str) -> bool:
         """Replace the code of a challenge. Returns False if the challenge is not open."""
         change = Update(challenge_key(challenge_id), set={"digest": digest, "code_expires_at": expires_at}, where=OPEN)
@@ -50,23 +65,33 @@ class CodeStore:
         return True
 
     def request_code(
-        self, key: str, at: datetime, request: CodeRequest | None, counter_keys: CounterKeys | None = None
+        self,
+        key: str,
+        at: datetime,
+        request: CodeRequest | None,
+        counter_keys: CounterKeys | None = None,
+        quotas: Sequence[Quota] = (),
     ) -> None:
-        """Record a code request under `key`, with the challenge that it added or changed.
+        """Record a code request under `key`, with the challenge that it added or changed. It is one of `quotas`.
 
-        Raises Refusal `rate_limited` if the last request was less than a minute ago, and Stale: also if the user's
-        email has changed, or failed logins under `counter_keys` require a wait.
+        Without a `request` it does the same work. Raises Refusal `rate_limited` if the last request was less than a
+        minute ago or a quota is used up, and Stale: also if the user's email has changed, or failed logins under
+        `counter_keys` require a wait.
         """
         until = at + RESEND_AFTER
         record = {"until": clock.timestamp(until), "expires_at": int(until.timestamp()) + 1}
         not_before: Write = Put(keyed(code_request_key(key), record), (("until", "absent or <=", clock.timestamp(at)),))
-        requested = _code_requested(request) if request else []
+        requested = _code_requested(request) if request else _nothing_requested(key)
+        waits = no_wait(counter_keys or (), clock.timestamp(at))
         try:
-            self._table.transact([not_before, *requested, *no_wait(counter_keys or (), clock.timestamp(at))])
+            self._table.transact([*map(taken, quotas), not_before, *requested, *waits])
         except Cancelled as cancelled:
-            old = cancelled.reasons[0].old
-            if cancelled.reasons[0].failed and old is not None:
+            minute, old = cancelled.reasons[len(quotas)], cancelled.reasons[len(quotas)].old
+            if minute.failed and old is not None:
                 raise rate_limited(clock.parse(old["until"]) - at) from cancelled
+            for quota, reason in zip(quotas, cancelled.reasons, strict=False):
+                if reason.failed:
+                    raise quota.refusal(at) from cancelled
             raise Stale from cancelled
 
     def add_login_challenge(self, request: CodeRequest, keys: CounterKeys, at: datetime) -> None:
@@ -79,11 +104,15 @@ class CodeStore:
 
 
 def _code_requested(request: CodeRequest) -> list[Write]:
-    return [
-        _same_email(request.user),
-        _challenge(request.challenge, request.event),
-        *([next_attempts(request.attempts)] if request.attempts else ()),
-    ]
+    user, challenge, attempts = request.user, request.challenge, request.attempts
+    # Without attempts to write, the work stays the same.
+    decoy = Check(attempts_key(challenge.id, challenge.purpose), ABSENT)
+    return [_same_email(user), _challenge(challenge, request.event), next_attempts(attempts) if attempts else decoy]
+
+
+def _nothing_requested(decoy: str) -> list[Write]:
+    """Return checks of items that do not exist, as many as `_code_requested` writes."""
+    return [Check(key, ABSENT) for key in (user_key(decoy), challenge_key(decoy), attempts_key(decoy, "none"))]
 
 
 def _same_email(user: User) -> Write:

@@ -12,6 +12,7 @@ from common.events import outbox
 
 from functions.auth.domain.authenticators import Authenticator
 from functions.auth.domain.codes import MAX_TRIES, Attempts, UsedCode
+from functions.auth.domain.throttle import Quota
 from functions.auth.domain.users import User
 from functions.auth.store.keys import (
     USER_SHARDS,
@@ -19,6 +20,8 @@ from functions.auth.store.keys import (
     authenticator_key,
     challenge_key,
     failures_key,
+    quota_key,
+    session_key,
     user_key,
 )
 
@@ -72,7 +75,7 @@ def next_user(user: User, event: Event) -> Put:
 
 def next_attempts(attempts: Attempts, event: Event | None = None) -> Put:
     """Write attempts if the stored version is the one before."""
-    key = attempts_key(attempts.user_id, attempts.purpose)
+    key = attempts_key(attempts.user_id, attempts.purpose, attempts.device)
     return Put(item_of(key, attempts, event), _version_before(attempts.version))
 
 
@@ -98,6 +101,24 @@ def code_used(used: UsedCode | None) -> list[Write]:
         next_attempts(used.attempts),
         *([next_authenticator(used.authenticator)] if used.authenticator else ()),
     ]
+
+
+def taken(quota: Quota) -> Update:
+    """Use one of a quota if something is left."""
+    left: Where = (("count", "absent or <", quota.limit),)
+    return Update(quota_key(quota.key), set={"expires_at": quota.ends_at}, add={"count": 1}, where=left)
+
+
+def session_kept(user: User, session_id: str, *, proved_factor: bool = False) -> Update:
+    """Let a live session continue in the user's next generation, which ends the others.
+
+    `proved_factor` says that the user has just proved the second factor in this session.
+    """
+    return Update(
+        session_key(user.id, session_id),
+        set={"generation": user.generation, **({"has_second_factor": True} if proved_factor else {})},
+        where=(("generation", "=", user.generation - 1), ("ended_at", "absent", None)),
+    )
 
 
 def no_wait(keys: Iterable[str], at: str) -> list[Check]:

@@ -38,9 +38,9 @@ def api_key_key(key_id: str) -> Key:
     return f"K#{key_id}", "K"
 
 
-def attempts_key(user_id: str, purpose: str) -> Key:
-    """Return the key of a user's open challenge for a purpose."""
-    return f"U#{user_id}", f"Q#{purpose}"
+def attempts_key(user_id: str, purpose: str, device: str = "") -> Key:
+    """Return the key of a user's open challenge for a purpose: everybody's, or that of a known device."""
+    return f"U#{user_id}", f"Q#{purpose}#{device}" if device else f"Q#{purpose}"
 
 
 def authenticator_key(user_id: str) -> Key:
@@ -66,6 +66,11 @@ def challenge_key(challenge_id: str) -> Key:
 def failures_key(digest: str) -> Key:
     """Return the key of a counter of failed logins."""
     return f"L#{digest}", "L"
+
+
+def quota_key(digest: str) -> Key:
+    """Return the key of what was used of a quota."""
+    return f"T#{digest}", "T"
 
 
 def code_request_key(digest: str) -> Key:

@@ -5,14 +5,24 @@ from datetime import datetime
 
 from common import clock
 from common.contracts.events import Event
-from common.dynamo import ABSENT, PRESENT, Check, ConditionFailed, Delete, Put, Table, Update
+from common.dynamo import ABSENT, PRESENT, Check, ConditionFailed, Delete, Put, Table, Update, Write
 from common.errors import Stale
 
-from functions.auth.domain.codes import UsedCode
+from functions.auth.domain.authenticators import Authenticator
+from functions.auth.domain.codes import Attempts, UsedCode
 from functions.auth.domain.sessions import Device, Session
 from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
-from functions.auth.store.items import code_used, item_of, keyed, no_wait, record_of, transact
+from functions.auth.store.items import (
+    code_used,
+    item_of,
+    keyed,
+    next_attempts,
+    next_authenticator,
+    no_wait,
+    record_of,
+    transact,
+)
 from functions.auth.store.keys import device_key, failures_key, session_key, signed_in_key, user_key
 
 
@@ -47,6 +57,11 @@ class SessionStore:
         known = record_of(Device, self._table.get(device_key(device.user_id, device.digest)))
         return known is not None and known.is_known(at)
 
+    def is_trusted_device(self, device: Device, at: datetime) -> bool:
+        """Return whether the user signed in from this device in their present generation."""
+        known = record_of(Device, self._table.get(device_key(device.user_id, device.digest)))
+        return known is not None and known.is_known(at) and known.generation == device.generation
+
     def has_signed_in(self, user_id: str) -> bool:
         """Return whether the user has ever signed in."""
         return self._table.get(signed_in_key(user_id)) is not None
@@ -63,7 +78,7 @@ class SessionStore:
         *,
         first: bool,
     ) -> None:
-        """Add a session with its device and the second factor used, and forget the failed logins of the pair.
+        """Add a session with its device and the second factor used, and forget the failed logins under `keys.own`.
 
         `first` records that the user has signed in once. Raises Stale if the generation, status or second factor of
         the user has changed, if another first login was recorded, if the code was used, or if failed logins require a
@@ -76,9 +91,39 @@ class SessionStore:
             Put(item_of(device_key(user_id, device.digest), device)),
             *([Put(keyed(signed_in_key(user_id), {}), ABSENT)] if first else []),
             Check(user_key(user_id), [(name, "=", getattr(user, name)) for name in unchanged]),
-            Delete(failures_key(keys.pair), (("until", "absent or <=", clock.timestamp(at)),)),
-            *no_wait((keys.email, keys.address), clock.timestamp(at)),
+            *_counted_login(keys, at),
             *code_used(used),
+        )
+
+    def reauthenticate(
+        self,
+        session: Session,
+        before: Session,
+        user: User,
+        keys: CounterKeys,
+        at: datetime,
+        used: UsedCode | None,
+        attempts: Attempts | None,
+        authenticator: Authenticator | None,
+    ) -> None:
+        """Write a session whose user proved again who they are, with the second factor used.
+
+        That is `used` for a mailed code, or `attempts` and `authenticator` for a code of an app or a recovery code.
+        Raises Stale if the session or its user has changed, if the code was used, or if failed logins require a wait.
+        """
+        names = ("family", "current", "rotated_at", "ip", "expires_at", "used", "auth_time", "has_second_factor")
+        transact(
+            self._table,
+            Update(
+                session_key(session.user_id, session.id),
+                set={name: getattr(session, name) for name in names},
+                where=(("current", "=", before.current), ("ended_at", "absent", None)),
+            ),
+            Check(user_key(user.id), (("sequence", "=", user.sequence),)),
+            *_counted_login(keys, at),
+            *code_used(used),
+            *([next_attempts(attempts)] if attempts else ()),
+            *([next_authenticator(authenticator)] if authenticator else ()),
         )
 
     def rotate(self, session: Session, before: Session) -> None:
@@ -107,3 +152,9 @@ class SessionStore:
             self._table.update(change)
         except ConditionFailed:
             return
+
+
+def _counted_login(keys: CounterKeys, at: datetime) -> list[Write]:
+    """Reset the failed logins that a login resets, if none of the others requires a wait."""
+    moment = clock.timestamp(at)
+    return [Delete(failures_key(keys.own), (("until", "absent or <=", moment),)), *no_wait(keys.shared, moment)]

@@ -1,7 +1,9 @@
 """Users, with the claims on their emails and phone numbers."""
 
+from collections.abc import Iterable
+
 from common.contracts.events import Event
-from common.dynamo import ABSENT, Cancelled, Key, Put, Table, Update, Write
+from common.dynamo import ABSENT, Cancelled, Delete, Key, Put, Table, Update, Write
 from common.errors import Refusal
 
 from functions.auth.domain.codes import Attempts, Challenge, UsedCode
@@ -15,10 +17,20 @@ from functions.auth.store.items import (
     next_user,
     no_wait,
     record_of,
+    session_kept,
     transact,
     user_item,
 )
-from functions.auth.store.keys import ADMINS, challenge_key, email_key, phone_key, session_key, user_key
+from functions.auth.store.keys import (
+    ADMINS,
+    api_key_ids_key,
+    api_key_key,
+    authenticator_key,
+    challenge_key,
+    email_key,
+    phone_key,
+    user_key,
+)
 
 
 class UserStore:
@@ -45,12 +57,10 @@ class UserStore:
         # Always read twice, so that the response time does not reveal whether the address is known.
         return self.user(claim["user_id"] if claim else "nobody")
 
-    def check_free(self, email: str, phone: str | None) -> None:
-        """Raise Refusal `email_taken` or `phone_taken` if a user has one of them."""
+    def check_free(self, email: str) -> None:
+        """Raise Refusal `email_taken` if a user has this email."""
         if self._table.get(email_key(email)):
             raise Refusal("email_taken")
-        if phone is not None and self._table.get(phone_key(phone)):
-            raise Refusal("phone_taken")
 
     def add_user(self, user: User, challenge: Challenge, attempts: Attempts, events: tuple[Event, Event]) -> None:
         """Add a user with email, phone and first challenge. Raises Refusal `email_taken` or `phone_taken`."""
@@ -88,12 +98,21 @@ class UserStore:
 
         Raises Stale, and also if failed logins under `keys` require a wait.
         """
-        kept = Update(
-            session_key(user.id, session_id),
-            set={"generation": user.generation},
-            where=(("generation", "=", user.generation - 1), ("ended_at", "absent", None)),
+        transact(self._table, next_user(user, event), session_kept(user, session_id), *no_wait(keys, event.time))
+
+    def reset_password(self, user: User, event: Event, used: UsedCode, key_ids: Iterable[str]) -> None:
+        """Write a user with another password, and delete all their API keys and, without a factor, their app.
+
+        Raises Stale.
+        """
+        transact(
+            self._table,
+            next_user(user, event),
+            *code_used(used),
+            *(Delete(api_key_key(key_id)) for key_id in key_ids),
+            Delete(api_key_ids_key(user.id)),
+            *([] if user.has_second_factor else [Delete(authenticator_key(user.id))]),
         )
-        transact(self._table, next_user(user, event), kept, *no_wait(keys, event.time))
 
 
 def admins_changed(by: int) -> list[Write]:

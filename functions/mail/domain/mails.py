@@ -7,32 +7,46 @@ from typing import Literal, get_args
 
 from common import clock
 from common.contracts.events import Event
+from common.display import device
 
 CodeKind = Literal["verify_email", "login_code", "reset_password", "email_change", "pin_reset", "verify_phone"]
 """Messages that carry a code. All are mails but `verify_phone`, which is a text message."""
-NoticeKind = Literal[
-    "welcome",
+SecurityKind = Literal[
+    "new_login",
     "password_changed",
     "email_change_requested",
-    "role_changed",
-    "account_suspended",
-    "account_restored",
+    "email_changed",
+    "phone_changed",
+    "second_factor_changed",
+    "api_key_created",
+    "api_key_revoked",
     "pin_locked",
-    "transfer_sent",
-    "transfer_received",
+    "account_suspended",
 ]
+"""Mails about who can get in. They are sent immediately, like codes."""
+MergedKind = Literal["welcome", "role_changed", "account_restored", "transfer_sent", "transfer_received"]
 """Mails that are merged with others of their kind."""
+NoticeKind = Literal[SecurityKind, MergedKind]
 Kind = Literal[CodeKind, NoticeKind]
 Status = Literal["sending", "sent", "merged", "dropped"]
 
-NOTICE_KINDS: tuple[NoticeKind, ...] = get_args(NoticeKind)
+MERGED_KINDS: tuple[MergedKind, ...] = get_args(MergedKind)
 _CODES: Mapping[str, CodeKind] = {
     "verify_email": "verify_email",
     "login": "login_code",
+    "reauthenticate": "login_code",
     "reset_password": "reset_password",
     "change_email": "email_change",
     "pin_reset": "pin_reset",
     "verify_phone": "verify_phone",
+}
+# By what changed of a user.
+_CHANGES: Mapping[str, SecurityKind] = {
+    "email": "email_changed",
+    "phone": "phone_changed",
+    "second_factor": "second_factor_changed",
+    "api_key_created": "api_key_created",
+    "api_key_revoked": "api_key_revoked",
 }
 
 WINDOW_LENGTH = timedelta(minutes=1)
@@ -45,30 +59,39 @@ class MailId:
     """A mail: its cause, kind and recipient.
 
     The cause is the id of an event. The cause of a merged mail is the time at which its merge window ends.
+    `to_previous` is whether it goes to the address that the user had before.
     """
 
     cause: str
     kind: Kind
     user_id: str
+    to_previous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MailEntry:
-    """One thing that a mail reports. `amount` is in minor units; `about` is the name of an account, or a role."""
+    """One thing that a mail reports.
+
+    `amount` is in minor units; `about` is the name of an account, or a role; `device` is where a sign-in came from
+    (`common.display.device`); `keys_revoked` is how many API keys were revoked.
+    """
 
     at: str
     amount: int = 0
     currency: str = ""
     counterpart: str = ""
     about: str = ""
+    device: str = ""
+    keys_revoked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MailRequest:
-    """A mail that an event asks for, and what it reports."""
+    """A mail that an event asks for, and what it reports. Without an `address` it goes to the user's current one."""
 
     id: MailId
     entry: MailEntry
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +133,16 @@ def mail_requests(event: Event) -> Iterator[MailRequest]:
     match event.type:
         case "user.verified":
             yield _request(event, "welcome", data["user_id"])
+        case "user.login" if data["new_device"]:
+            where = device(event.actor.user_agent, event.actor.ip)
+            yield _request(event, "new_login", data["user_id"], MailEntry(event.time, device=where))
         case "user.password_changed":
-            yield _request(event, "password_changed", data["user_id"])
+            entry = MailEntry(event.time, keys_revoked=data.get("api_keys_revoked", 0))
+            yield _request(event, "password_changed", data["user_id"], entry)
         case "user.suspended":
             yield _request(event, "account_suspended", data["user_id"])
-        case "user.updated" if "status" in data["changed"] and data["status"] == "active":
-            yield _request(event, "account_restored", data["user_id"])
+        case "user.updated":
+            yield from _updates(event)
         case "code.requested" if data["purpose"] == "change_email":
             yield _request(event, "email_change_requested", data["user_id"])
         case "pin.locked":
@@ -127,6 +154,19 @@ def mail_requests(event: Event) -> Iterator[MailRequest]:
             yield _request(event, "transfer_received", data["payee_id"], received)
     if event.type in ("user.updated", "user.suspended") and "role" in data["changed"]:
         yield _request(event, "role_changed", data["user_id"], MailEntry(event.time, about=data["role"]))
+
+
+def _updates(event: Event) -> Iterator[MailRequest]:
+    data = event.data
+    if "status" in data["changed"] and data["status"] == "active":
+        yield _request(event, "account_restored", data["user_id"])
+    # First to the previous address: whoever took the account over can't read that mail.
+    if "email" in data["changed"] and data.get("previous_email"):
+        previous = MailId(event.id, "email_changed", data["user_id"], to_previous=True)
+        yield MailRequest(previous, MailEntry(event.time), data["previous_email"])
+    for changed in data["changed"]:
+        if changed in _CHANGES:
+            yield _request(event, _CHANGES[changed], data["user_id"])
 
 
 def code_mail_id(event: Event) -> MailId | None:

@@ -1,10 +1,9 @@
 """The texts of mails and text messages.
 
-What users wrote is escaped in HTML, is never part of a subject, and never becomes a link: anybody can register another
-person's address under any name.
+What users wrote is escaped in HTML, is never part of a subject, and never becomes a link. A mail with a code carries no
+name at all: anybody can register another person's address under any name.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,13 +11,12 @@ from string import Template
 from typing import NamedTuple
 
 from common import clock
+from common.display import safe_text
 from common.money import format_amount
 
 from functions.mail.domain.mails import Kind, MailEntry
 
 _LISTED_ENTRIES = 100
-# What mail programs turn into a link: a URL with a scheme, and a host name without one.
-_LINK = re.compile(r"://|\w[.\u3002\uff0e\uff61]\w{2}")
 _TEXT = Template("""\
 $greeting,
 
@@ -79,14 +77,30 @@ _CODE_TEXTS: Mapping[Kind, _CodeText] = {
         "someone else is signed in to your account: change your password immediately",
     ),
 }
-_NOT_YOU = "If this wasn't you, reset your password immediately. This ends all your sessions."
+_NOT_YOU = (
+    "If this wasn't you, reset your password immediately. This ends all your sessions and revokes all your API keys."
+)
 _NOTICE_TEXTS: Mapping[Kind, _NoticeText] = {
+    "new_login": _NoticeText(
+        "New sign-in to your account", "There was a sign-in to your account from a new device, $device,", _NOT_YOU
+    ),
     "password_changed": _NoticeText("Your password was changed", "Your password was changed", _NOT_YOU),
     "email_change_requested": _NoticeText(
         "Your email address is about to change",
         "A change of your account's email address was requested with your password",
         "The change takes effect when the code that we sent to the new address is entered. " + _NOT_YOU,
     ),
+    "email_changed": _NoticeText(
+        "Your email address was changed", "The email address of your account was changed", _NOT_YOU
+    ),
+    "phone_changed": _NoticeText(
+        "Your phone number was changed", "The phone number of your account was changed", _NOT_YOU
+    ),
+    "second_factor_changed": _NoticeText(
+        "Your second factor was changed", "The second factor of your account was changed", _NOT_YOU
+    ),
+    "api_key_created": _NoticeText("An API key was created", "An API key was created for your account", _NOT_YOU),
+    "api_key_revoked": _NoticeText("An API key was revoked", "An API key of your account was revoked", _NOT_YOU),
     "role_changed": _NoticeText(
         "Your role was changed",
         "You were given the role $about",
@@ -95,7 +109,7 @@ _NOTICE_TEXTS: Mapping[Kind, _NoticeText] = {
     "account_suspended": _NoticeText(
         "Your account was suspended",
         "Your account was suspended",
-        "You can't sign in until it is restored. Your money stays in your accounts.",
+        "You can't sign in until it is restored. Your money stays in your accounts. To find out why, contact support.",
     ),
     "account_restored": _NoticeText(
         "Your account is active again", "Your account was restored", "You can sign in as before."
@@ -106,9 +120,14 @@ _NOTICE_TEXTS: Mapping[Kind, _NoticeText] = {
         "You can't send money from that account until you set a new PIN. " + _NOT_YOU,
     ),
 }
+# A reset code would go to the new address, so only support can help.
+_TO_PREVIOUS = (
+    "This address can no longer be used to sign in or to reset the password. If this wasn't you, contact support "
+    "immediately."
+)
 
 
-def code_mail(kind: Kind, first_name: str, code: str, minutes: int) -> Mail:
+def code_mail(kind: Kind, code: str, minutes: int) -> Mail:
     """Return the mail that carries a code. The code is not in the subject, because subjects are stored."""
     text = _CODE_TEXTS[kind]
     instruction = f"Enter this code to {text.purpose}:"
@@ -118,7 +137,7 @@ def code_mail(kind: Kind, first_name: str, code: str, minutes: int) -> Mail:
     )
     return _mail(
         text.subject,
-        first_name,
+        "",
         f"{instruction}\n\n    {code}\n\n{note}",
         f'<p>{instruction}</p>\n<p style="font-size: xx-large; letter-spacing: 0.2em">{escape(code)}</p>\n'
         f"<p>{note}</p>",
@@ -139,20 +158,37 @@ def notice_mail(kind: Kind, first_name: str, entries: Sequence[MailEntry]) -> Ma
     if kind in {"transfer_sent", "transfer_received"}:
         return _transfers_mail(kind, first_name, entries)
     notice = _NOTICE_TEXTS[kind]
+    advice = f"{_ended(entries)} {notice.advice}" if kind == "password_changed" else notice.advice
+    return _notice(notice, advice, first_name, entries)
+
+
+def previous_address_mail(kind: Kind, entry: MailEntry) -> Mail:
+    """Return the mail to the address that a user had before. It has no name: the address may be another person's."""
+    return _notice(_NOTICE_TEXTS[kind], _TO_PREVIOUS, "", [entry])
+
+
+def _notice(notice: _NoticeText, advice: str, first_name: str, entries: Sequence[MailEntry]) -> Mail:
     sentence = Template(notice.sentence)
     lines = [
-        f"{sentence.substitute(about=_without_link(entry.about, 'your account'))} {_time(entry.at)}."
+        f"{sentence.substitute(about=safe_text(entry.about, 'your account'), device=entry.device)} {_time(entry.at)}."
         for entry in entries
     ]
     text, html = _list(lines)
-    return _mail(notice.subject, first_name, f"{text}\n\n{notice.advice}", f"{html}\n<p>{notice.advice}</p>")
+    return _mail(notice.subject, first_name, f"{text}\n\n{advice}", f"{html}\n<p>{advice}</p>")
+
+
+def _ended(entries: Sequence[MailEntry]) -> str:
+    """Return what a changed password ended."""
+    number = sum(entry.keys_revoked for entry in entries)
+    revoked = f", and {number:,} API key{'s were' if number > 1 else ' was'} revoked" if number else ""
+    return f"All your other sessions were ended{revoked}."
 
 
 def _transfers_mail(kind: Kind, first_name: str, entries: Sequence[MailEntry]) -> Mail:
     verb, preposition = ("sent", "to") if kind == "transfer_sent" else ("received", "from")
     amounts = [format_amount(entry.amount, entry.currency) for entry in entries]
     lines = [
-        f"{amount} {preposition} {_without_link(entry.counterpart, 'another customer')} {_time(entry.at)}"
+        f"{amount} {preposition} {safe_text(entry.counterpart, 'another customer')} {_time(entry.at)}"
         for amount, entry in zip(amounts, entries, strict=True)
     ]
     if len(lines) == 1:
@@ -176,16 +212,12 @@ def _list(lines: Sequence[str]) -> tuple[str, str]:
 
 
 def _mail(subject: str, first_name: str, text: str, html: str) -> Mail:
-    greeting = _without_link(f"Hello {first_name}", "Hello")
+    greeting = f"Hello {safe_text(first_name, '')}".rstrip()
     return Mail(
         subject,
         _TEXT.substitute(greeting=greeting, body=text),
         _HTML.substitute(subject=escape(subject), greeting=escape(greeting), body=html),
     )
-
-
-def _without_link(text: str, instead: str) -> str:
-    return instead if _LINK.search(text) else text
 
 
 def _time(at: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from common import clock, ids
+from common.contracts.accounts import Party
 from common.idempotency import render
 
 from functions.transfers.domain.transfers import Transfer
@@ -14,7 +15,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class TransferFilter:
-    """Conditions of a list. A transfer must meet all that are set. Times are as `common.clock` writes them."""
+    """Conditions of a list. A transfer must meet all that are set. Times are as `common.clock` writes them.
+
+    `counterparty` is a user id, email, phone or account id; `counterparty_id` is the user who has that email or phone.
+    """
 
     account_id: str | None = None
     kind: str | None = None
@@ -22,11 +26,12 @@ class TransferFilter:
     from_: str | None = None
     to: str | None = None
     counterparty: str | None = None
+    counterparty_id: str | None = None
     min_amount: int | None = None
     max_amount: int | None = None
 
     def admits(self, transfer: Transfer, user_id: str) -> bool:
-        """Return whether a transfer of `user_id` meets the conditions."""
+        """Return whether a transfer that `user_id` may see meets the conditions."""
         return (
             (self.account_id is None or self._is_of_account(transfer, user_id))
             and (self.kind is None or transfer.kind == self.kind)
@@ -45,7 +50,19 @@ class TransferFilter:
     def _is_with_counterparty(self, transfer: Transfer, user_id: str) -> bool:
         source, destination = transfer.source, transfer.destination
         others = [other for own, other in ((source, destination), (destination, source)) if own.owner_id == user_id]
-        return any(self.counterparty in (other.owner_id, other.alias) for other in others)
+        return any(self._is_counterparty(other, is_known=transfer.is_visible_to_payee) for other in others)
+
+    def _is_counterparty(self, party: Party, *, is_known: bool) -> bool:
+        """Return whether a party is the counterparty.
+
+        Until the payee sees the transfer, only what the initiator named counts: a match by anything else would reveal
+        whose email, phone or account it is.
+        """
+        if self.counterparty == party.alias or (party.addressed and self.counterparty == party.id):
+            return True
+        if not is_known:
+            return party.alias is None and not party.addressed and self.counterparty == party.owner_id
+        return self.counterparty == party.id or party.owner_id in (self.counterparty, self.counterparty_id)
 
     @property
     def is_by_time_only(self) -> bool:

@@ -35,11 +35,30 @@ LIFECYCLES: Mapping[Kind, Lifecycle] = {
     "transfer": Lifecycle("transfer", timedelta(seconds=30), is_synchronous=True),
     "deposit": Lifecycle("deposit", timedelta(seconds=120), is_synchronous=False, rail="sandbox"),
 }
-FINAL_STATUSES: Mapping[str, Status] = {"posted": "completed", "declined": "declined", "failed": "failed"}
+FINAL_STATUSES: Mapping[str, Status] = {
+    "posted": "completed",
+    "declined": "declined",
+    "failed": "failed",
+    "returned": "failed",
+}
 """The status that follows from the outcome of a posting."""
-EVENT_TYPES: Mapping[Status, EventType] = {
-    "pending": "transfer.created",
-    "completed": "transfer.completed",
-    "declined": "transfer.declined",
-    "failed": "transfer.failed",
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRule:
+    """What a status means for every kind.
+
+    `event` reports that a transfer has reached the status. `is_visible_to_payee` says that money was moved or set aside
+    for the payee: before that, a transfer is the initiator's alone.
+    """
+
+    event: EventType
+    is_visible_to_payee: bool = False
+
+
+STATUSES: Mapping[Status, StatusRule] = {
+    "pending": StatusRule("transfer.created"),
+    "completed": StatusRule("transfer.completed", is_visible_to_payee=True),
+    "declined": StatusRule("transfer.declined"),
+    "failed": StatusRule("transfer.failed"),
 }

@@ -6,9 +6,8 @@ from typing import NamedTuple
 from common.contracts.accounts import Party
 from common.errors import Fault
 
+from functions.transfers.domain.names import DELETED_USER_NAME
 from functions.transfers.domain.transfers import Transfer
-
-DELETED_USER_NAME = "Deleted user"
 
 
 class Unfinished(Fault):

@@ -12,11 +12,11 @@ from functions.transfers.domain.history import TransferFilter
 
 
 def _counterparty(text: str) -> str:
-    if ids.is_id(text, "usr") or re.fullmatch(r"\+[1-9][0-9]{6,14}", text):
+    if ids.is_id(text, "usr") or ids.is_id(text, "acc") or re.fullmatch(r"\+[1-9][0-9]{6,14}", text):
         return text
     if "@" in text:
         return text.strip().lower()
-    raise ValueError("must be a user id, an email address or a phone number")
+    raise ValueError("must be a user id, an account id, an email address or a phone number")
 
 
 def _whole_number(value: object) -> object:

@@ -49,12 +49,15 @@ class TransferResource:
 
     @classmethod
     def of(cls, transfer: Transfer, viewer_id: str, *, is_admin: bool = False) -> "TransferResource":
-        """Return a transfer as a viewer may see it: ids that are theirs or that they named, and their own declines."""
+        """Return a transfer as a viewer may see it: ids that are theirs or that they named, and their own declines.
+
+        The payee's name is masked until the payee sees the transfer.
+        """
         is_initiator = viewer_id == transfer.initiated_by
 
-        def party(side: Party) -> PartyResource:
+        def party(side: Party, name: str) -> PartyResource:
             is_known = is_admin or side.owner_id == viewer_id or (side.addressed and is_initiator)
-            return PartyResource(side.type, side.id if is_known else None, side.alias, side.display_name)
+            return PartyResource(side.type, side.id if is_known else None, side.alias, name)
 
         return cls(
             id=transfer.id,
@@ -62,8 +65,10 @@ class TransferResource:
             status=transfer.status,
             amount=transfer.amount,
             currency=transfer.currency,
-            source=party(transfer.source),
-            destination=party(transfer.destination),
+            source=party(transfer.source, transfer.source.display_name),
+            destination=party(
+                transfer.destination, transfer.destination.display_name if is_admin else transfer.destination_name
+            ),
             initiated_by=transfer.initiated_by,
             description=transfer.description,
             metadata=dict(transfer.metadata),

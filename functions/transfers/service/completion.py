@@ -10,6 +10,7 @@ from common.contracts.events import Actor
 from common.contracts.transfers import Complete, Completed
 from common.idempotency import Answer
 
+from functions.transfers.domain.declines import hour_of
 from functions.transfers.domain.transfers import Transfer, TransferState
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ class Completion:
         self._now = now
 
     def complete(self, request: Complete) -> Completed:
-        """End a transfer, once, and return the first answer to its request, byte for byte."""
+        """End a transfer, once, and return the first answer to its request, byte for byte.
+
+        Raises ConditionFailed if nothing was posted but the rail has confirmed meanwhile: the next execution of the
+        saga has the money returned.
+        """
         now = self._now()
         state = self._close(Transfer.from_record(request.transfer), request, now)
         if state.transfer.status == "pending":
@@ -33,6 +38,8 @@ class Completion:
             state = self._close(state.transfer, request, now)
         status = state.transfer.status
         assert status != "pending"
+        if status == "declined":
+            self._store.count_decline(state.transfer.initiated_by, hour_of(now), state.transfer.id)
         return Completed(status, **asdict(state.answer or self._respond(state.transfer)))
 
     def _close(self, pending: Transfer, request: Complete, now: datetime) -> TransferState:

@@ -1,8 +1,10 @@
 """The transfers that a user may see."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from common.contracts.auth import FindUser, FoundUser
 from common.errors import Refusal
 from common.paging import Page
 
@@ -19,16 +21,19 @@ _MAX_PAGE_WEIGHT = 2000
 
 
 class History:
-    """A user's transfers, one or many."""
+    """A user's transfers, one or many. `find_user` asks the auth context."""
 
-    def __init__(self, store: "HistoryStore", transfers: "TransferStore") -> None:
+    def __init__(
+        self, store: "HistoryStore", transfers: "TransferStore", find_user: Callable[[FindUser], FoundUser]
+    ) -> None:
         self._store = store
         self._transfers = transfers
+        self._find_user = find_user
 
     def get(self, transfer_id: str, user_id: str, *, is_admin: bool) -> Transfer:
-        """Return a transfer to one of its parties or an admin. Raises Refusal `not_found`."""
+        """Return a transfer to a party who may see it, or to an admin. Raises Refusal `not_found`."""
         state = self._transfers.find(transfer_id)
-        if state is None or not (is_admin or state.transfer.is_party(user_id)):
+        if state is None or not (is_admin or state.transfer.is_visible_to(user_id)):
             raise Refusal("not_found")
         return state.transfer
 
@@ -45,6 +50,7 @@ class History:
         `key_scopes` limits the list to what these idempotency keys are bound to. The number of transfers that are read
         for a page is bounded, so a filter that few of them meet may return a short page that is not the last.
         """
+        conditions = self._with_counterparty(conditions)
         low, high = conditions.id_range()
         chunk = min(limit + 1, 100) if conditions.is_by_time_only else 100
         transfers = (
@@ -59,12 +65,24 @@ class History:
             if weight >= _MAX_PAGE_WEIGHT:
                 return Page(page, last_id)
             weight += page_weight(transfer)
-            if (after_id is None or transfer.id < after_id) and conditions.admits(transfer, user_id):
+            is_listed = transfer.is_visible_to(user_id) and conditions.admits(transfer, user_id)
+            if is_listed and (after_id is None or transfer.id < after_id):
                 if len(page) == limit:
                     return Page(page, page[-1].id)
                 page.append(transfer)
             last_id = transfer.id
         return Page(page, None)
+
+    def _with_counterparty(self, conditions: TransferFilter) -> TransferFilter:
+        """Find who has the email or phone of a filter, because a transfer may have been addressed in another way."""
+        alias = conditions.counterparty or ""
+        if "@" in alias:
+            found = self._find_user(FindUser(email=alias))
+        elif alias.startswith("+"):
+            found = self._find_user(FindUser(phone=alias))
+        else:
+            return conditions
+        return replace(conditions, counterparty_id=found.user_id or None)
 
     def _bound_to(self, key_scopes: Sequence[str]) -> Sequence[Transfer]:
         bindings = filter(None, map(self._transfers.find_binding, key_scopes))

@@ -1,8 +1,8 @@
 """Approve, record and start an intent, once for each idempotency key.
 
-A replay takes precedence over every refusal, but the usual request spends no read on it: the write that records the
-intent has a condition on the key, which finds an earlier request. The key is looked up in advance only if the request
-has a PIN, because a replay must not use up an attempt, and afterwards only if the request was refused.
+A replay takes precedence over every refusal, and must not use up an attempt at a PIN. So the key is looked up first, in
+the same read as the user's declines, and again if the request was refused: another request may have used it meanwhile.
+The write that records the intent has a condition on the key, which decides.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from common.contracts.transfers import Completed
 from common.errors import Refusal
 from common.idempotency import Answer, IdempotencyKey, KeyedAnswer
 
+from functions.transfers.domain.declines import MAX_DECLINES_PER_HOUR, hour_of, too_many_declines
 from functions.transfers.domain.intents import Intent, KeyBinding
 from functions.transfers.domain.lifecycle import LIFECYCLES, SagaUnavailable
 from functions.transfers.domain.recovery import first_due_at
@@ -60,16 +61,25 @@ class Intents:
     def submit(self, intent: Intent, approve: Callable[[], TransferApproval]) -> KeyedAnswer:
         """Submit an intent and return its first answer.
 
-        Raises Refusal if `approve` does, which records nothing, or because of the idempotency key.
+        Raises Refusal if `approve` does, which records nothing; because of the idempotency key; and `rate_limited` if
+        too many payments of the user were declined in this hour.
         """
-        key = intent.origin.idempotency_key
-        if intent.pin is not None and (first := self._first_answer(key)):
-            return first
+        key, caller_id = intent.origin.idempotency_key, intent.origin.caller_id
+        now = self._now()
+        binding, declines = self._store.look_up(key.scope, caller_id, hour_of(now))
+        if binding:
+            return self._replay(binding, key)
+        if declines >= MAX_DECLINES_PER_HOUR:
+            raise too_many_declines(now)
         try:
             approval = approve()
-        except Refusal:
-            if first := self._first_answer(key):
-                return first
+        except Refusal as refusal:
+            if binding := self._store.find_binding(key.scope):
+                return self._replay(binding, key)
+            if refusal.code == "payee_not_found" and not self._store.count_decline(
+                caller_id, hour_of(now), intent.origin.trace_id
+            ):
+                raise too_many_declines(now) from None
             raise
         now = self._now()
         transfer = self._transfer(intent, approval, now)
@@ -107,10 +117,6 @@ class Intents:
         except SagaUnavailable:
             return self._store.keep_answer(transfer.id, self._respond(transfer))
         return Answer(completed.status, completed.body, completed.content_type, completed.location)
-
-    def _first_answer(self, key: IdempotencyKey) -> KeyedAnswer | None:
-        binding = self._store.find_binding(key.scope)
-        return self._replay(binding, key) if binding else None
 
     def _replay(self, binding: KeyBinding, key: IdempotencyKey) -> KeyedAnswer:
         """Return the first answer. If the first request is still running, wait for it."""

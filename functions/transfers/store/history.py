@@ -22,7 +22,7 @@ class HistoryStore:
 
 
 def records_of(table: Table, user_id: str, first_id: str, last_id: str, chunk: int) -> Iterator[Item]:
-    """Yield the items of the records in which a user is a party, each once; see `HistoryStore.list`."""
+    """Yield the items of the records that are listed for a user, each once; see `HistoryStore.list`."""
     if first_id > last_id:
         # AWS refuses a BETWEEN whose lower bound is above the upper one.
         return
@@ -31,7 +31,12 @@ def records_of(table: Table, user_id: str, first_id: str, last_id: str, chunk: i
         table.query(user_id, between=between, index=index, limit=chunk, descending=True) for index in keys.PARTY_INDEXES
     )
     merged = heapq.merge(*lists, key=lambda row: str(row["pk"]), reverse=True)
-    wanted: Iterator[Key] = ((pk, keys.RECORD) for pk, _ in groupby(row["pk"] for row in merged))
+    yield from items_of(table, (pk for pk, _ in groupby(row["pk"] for row in merged)), chunk)
+
+
+def items_of(table: Table, partitions: Iterator[str], chunk: int) -> Iterator[Item]:
+    """Yield the items of the records in these partitions, read `chunk` at a time."""
+    wanted: Iterator[Key] = ((pk, keys.RECORD) for pk in partitions)
     while batch := list(islice(wanted, chunk)):
         found = table.batch_get(batch)
         yield from (found[key] for key in batch if key in found)

@@ -35,7 +35,7 @@ def record_item(transfer: Transfer, key_scope: str, due_at: str, answer: Answer 
     pk, sk = keys.record(transfer.id)
     optional = {
         "payer": transfer.payer_id,
-        "payee": transfer.payee_id,
+        "payee": payee_of(transfer),
         "answer": answer_item(answer) if answer else None,
     }
     return {
@@ -47,6 +47,16 @@ def record_item(transfer: Transfer, key_scope: str, due_at: str, answer: Answer 
         "due_shard": due_shard(transfer.id),
         "due_at": due_at,
     }
+
+
+def payee_of(transfer: Transfer) -> str | None:
+    """Return the transfer's partition of the `by_payee` index.
+
+    It has none while it is pending and hidden from its payee, because each change of it costs two more write units.
+    """
+    if transfer.payee_id is None or transfer.is_visible_to_payee:
+        return transfer.payee_id
+    return None if transfer.status == "pending" else keys.hidden(transfer.payee_id)
 
 
 def state_of(item: Item) -> TransferState:

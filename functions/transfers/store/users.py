@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 
 from common.dynamo import PRESENT, ConditionFailed, Table, Update
 from common.events import OUTBOX
 
+from functions.transfers.domain.recovery import SHARDS
 from functions.transfers.domain.transfers import Transfer
 from functions.transfers.domain.users import RecordWithKey
 from functions.transfers.store import keys
-from functions.transfers.store.history import records_of
+from functions.transfers.store.history import items_of, records_of
 
 
 class UserStore:
@@ -20,8 +22,15 @@ class UserStore:
 
     def records(self, user_id: str) -> Iterator[RecordWithKey]:
         """Yield all records in which a user is a party, with the scopes of their keys."""
-        found = records_of(self._table, user_id, "", "~", 100)
-        return (RecordWithKey(Transfer.from_record(item), item.get("key", "")) for item in found)
+        # Pending ones first: one that ends meanwhile is in the lists that are read after.
+        pending = [row["pk"] for shard in SHARDS for row in self._table.query(shard, index=keys.DUE_INDEX)]
+        found = chain(
+            items_of(self._table, iter(pending), 100),
+            records_of(self._table, user_id, "", "~", 100),
+            records_of(self._table, keys.hidden(user_id), "", "~", 100),
+        )
+        records = (RecordWithKey(Transfer.from_record(item), item.get("key", "")) for item in found)
+        return (each for each in records if user_id in each.transfer.owner_ids)
 
     def replace_parties(self, old: RecordWithKey, cleaned: Transfer) -> None:
         """Write the parties that differ in `cleaned`, and remove the published events, which name the old ones."""

@@ -1,1 +1,1 @@
-"""What every context shares. It imports no context."""
+"""What every room shares, and nothing else: it imports no room."""

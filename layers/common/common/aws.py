@@ -3,6 +3,7 @@
 The session is botocore's: boto3 adds nothing to a client but its import time.
 """
 
+import json
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ import botocore.session
 from botocore.config import Config
 
 from common.config import config
+from common.keys import Keyring, Purpose
 
 _CONNECT_TIMEOUT_SECONDS = 2
 
@@ -33,14 +35,16 @@ def client(service: str, *, attempts: int = 4, read_timeout: int = 10) -> Any:
 
 @cache
 def secret(name: str) -> bytes:
-    """Return the value of a secret, read once a process. It keys digests, and is neither logged nor stored."""
+    """Return the value of a secret, read once a process. It is neither logged nor stored."""
     value: str = client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
     return value.encode()
 
 
-def fingerprint_key() -> bytes:
-    """Return the key of every keyed digest (`common.idempotency.digest`): bodies, cards, codes."""
-    return secret(config().fingerprint_secret)
+@cache
+def keyring(purpose: Purpose) -> Keyring:
+    """Return the keys of one purpose: the secret `<stack>-<purpose>-key`, a JSON object of keys by version."""
+    keys: dict[str, str] = json.loads(secret(f"{config().stack}-{purpose}-key"))
+    return Keyring({version: key.encode() for version, key in keys.items()})
 
 
 @cache

@@ -65,11 +65,6 @@ class Config:
         return self._variables["DATA_KEY"]
 
     @property
-    def fingerprint_secret(self) -> str:
-        """The name of the secret that keys digests."""
-        return self._variables["FINGERPRINT_SECRET"]
-
-    @property
     def sender(self) -> str:
         """The verified address that mail is sent from."""
         return self._variables["SENDER"]
@@ -88,6 +83,11 @@ class Config:
     def login_failures_per_address(self) -> int:
         """How many failed logins an hour one network address may have."""
         return int(self._variables["LOGIN_FAILURES_PER_ADDRESS"])
+
+    @property
+    def registrations_per_address(self) -> int:
+        """How many users one network address may register in an hour."""
+        return int(self._variables["REGISTRATIONS_PER_ADDRESS"])
 
     def table(self, context: str) -> str:
         """Return the name of a context's table."""

@@ -7,6 +7,7 @@ because AWS refuses reserved words that emulators accept.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
@@ -165,10 +166,11 @@ class Table:
         Raises Cancelled if a condition failed, and Contended if the attempts were spent.
         """
         request = [self._transact_item(write) for write in writes]
+        token = uuid4().hex
         for attempt in range(ATTEMPTS):
             pause(attempt)
             try:
-                self._client.transact_write_items(TransactItems=request)
+                self._client.transact_write_items(TransactItems=request, ClientRequestToken=token)
                 return
             except ClientError as error:
                 code = error.response["Error"]["Code"]
@@ -176,6 +178,10 @@ class Table:
                     reasons = _reasons(error.response)
                     if any(reason.code not in _TRANSIENT for reason in reasons):
                         raise Cancelled(reasons) from error
+                    # It changed nothing and is over: the next attempt is another transaction.
+                    token = uuid4().hex
+                # A transaction in progress is asked for under its own token again: under another one its writes, such
+                # as counting one, could happen twice.
                 elif code not in ("TransactionInProgressException", "TransactionConflictException"):
                     raise
         raise Contended

@@ -5,7 +5,6 @@ are kept for good. `common.answers` stores them in a context's table.
 """
 
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
@@ -37,15 +36,23 @@ class KeyedAnswer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A request's key, digested with its scope (caller, method, concrete path), and the keyed digest of its body."""
+    """A request's key, digested with its scope (caller, method, concrete path), and the keyed digests of its body.
+
+    `fingerprints` has a digest for each version of the key, newest first: a request stays comparable after a rotation.
+    """
 
     scope: str
-    fingerprint: str
+    fingerprints: tuple[str, ...]
 
-    def check(self, fingerprint: str) -> None:
+    @property
+    def fingerprint(self) -> str:
+        """The digest to store."""
+        return self.fingerprints[0]
+
+    def check(self, stored: str) -> None:
         """Raise Refusal `idempotency_key_reused` if the key was first used with another body."""
-        if not hmac.compare_digest(fingerprint, self.fingerprint):
-            raise Refusal("idempotency_key_reused", "This key was first used with another body.")
+        if stored not in self.fingerprints:
+            raise Refusal("idempotency_key_reused")
 
 
 def scope_of(caller: str, method: str, path: str, key: str) -> str:
@@ -53,20 +60,23 @@ def scope_of(caller: str, method: str, path: str, key: str) -> str:
     return hashlib.sha256("\n".join((caller, method, path, key)).encode()).hexdigest()
 
 
-def fingerprint_of(body: Mapping[str, Any], secret: bytes) -> str:
-    """Return the keyed digest of a body, without the fields that must not be kept in any form."""
-    canonical = json.dumps({name: value for name, value in body.items() if name not in _NEVER_KEPT}, sort_keys=True)
-    return digest(secret, "request", canonical)
+def canonical_body(body: Mapping[str, Any]) -> str:
+    """Return the text that a fingerprint digests.
 
-
-def digest(secret: bytes, purpose: str, value: str) -> str:
-    """Return an HMAC-SHA-256 from which `value` can't be guessed. `purpose` separates the uses of one key."""
-    return hmac.new(secret, f"{purpose}\n{value}".encode(), hashlib.sha256).hexdigest()
+    It leaves out the fields that must not be kept in any form, and optional fields that are null.
+    """
+    return json.dumps(_without_nulls({k: v for k, v in body.items() if k not in _NEVER_KEPT}), sort_keys=True)
 
 
 def render(body: Any) -> str:
     """Return a body as it is sent: ASCII JSON, whatever text it holds. Text is returned as it is."""
     return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"), default=_plain)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -142,6 +142,7 @@ CURRENCIES: dict[str, tuple[int, str]] = {
     "USD": (2, "US Dollar"),
     "UYU": (2, "Peso Uruguayo"),
     "UZS": (2, "Uzbekistan Sum"),
+    "VED": (2, "Bolívar Soberano"),
     "VES": (2, "Bolívar Soberano"),
     "VND": (0, "Dong"),
     "VUV": (0, "Vatu"),

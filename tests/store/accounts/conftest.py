@@ -1,5 +1,6 @@
 """The accounts context over moto, wired as in Lambda."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.tables import create_table
 
 _CACHES = (
     aws.client,
+    aws.keyring,
     aws.secret,
     bootstrap.accounts,
     bootstrap.approvals,
@@ -33,7 +35,9 @@ def dynamodb() -> Iterator[Any]:
     with moto.mock_aws():
         for cached in _CACHES:
             cached.cache_clear()
-        boto3.client("secretsmanager").create_secret(Name="remit-fingerprint-key", SecretString="a key for tests")
+        for purpose in ("request", "cursor", "pin", "instrument"):
+            key = json.dumps({"1": f"a {purpose} key for tests"})
+            boto3.client("secretsmanager").create_secret(Name=f"remit-{purpose}-key", SecretString=key)
         client = boto3.client("dynamodb")
         create_table(client, "accounts")
         yield client

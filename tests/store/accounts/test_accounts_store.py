@@ -12,7 +12,7 @@ from functions.accounts.store.accounts import AccountStore
 from tests.support.clock import FakeClock
 
 ADA = "usr_A"
-KEY = IdempotencyKey("scope", "fingerprint")
+KEY = IdempotencyKey("scope", ("fingerprint",))
 
 
 @pytest.fixture
@@ -34,10 +34,16 @@ def answer(number: int) -> Answer:
 
 
 def open_(
-    store: AccountStore, new: Account, number: int, key: IdempotencyKey | None = None, *, is_default: bool
+    store: AccountStore,
+    new: Account,
+    number: int,
+    key: IdempotencyKey | None = None,
+    *,
+    is_default: bool,
+    most_openings: int = 200,
 ) -> Answer:
     event = Event.new("account.opened", new.id, 0, FakeClock()(), {})
-    return store.open(new, event, key, answer(number), is_default=is_default)
+    return store.open(new, event, key, answer(number), is_default=is_default, most_openings=most_openings)
 
 
 def test_an_account_is_read_as_it_was_opened(store: AccountStore) -> None:
@@ -70,7 +76,7 @@ def test_a_key_opens_one_account(store: AccountStore) -> None:
     assert open_(store, account(2), 2, KEY, is_default=True) == answer(1)
     assert open_(store, account(2, "EUR"), 2, KEY, is_default=True) == answer(1)
     with pytest.raises(Refusal) as refused:
-        open_(store, account(2), 2, IdempotencyKey(KEY.scope, "another"), is_default=False)
+        open_(store, account(2), 2, IdempotencyKey(KEY.scope, ("another",)), is_default=False)
     assert refused.value.code == "idempotency_key_reused"
     assert store.get("acc_2") is None
     assert store.default_of(ADA, "EUR") == Default()
@@ -156,6 +162,10 @@ def test_closing_is_conditional_on_what_was_read(store: AccountStore, table: Tab
             store.close(account(1), closed[1], event, default, next_default)
     with pytest.raises(Stale):
         store.close(replace(account(1), posted=5), closed[1], event, Default("acc_1", 1), "acc_2")
+    table.update(Update(("A#acc_1", "H"), add={"incoming": 1}))
+    with pytest.raises(Stale):
+        store.close(account(1), closed[1], event, Default("acc_1", 1), "acc_2")
+    table.update(Update(("A#acc_1", "H"), add={"incoming": -1}))
     store.close(account(1), closed[1], event, Default("acc_1", 1), "acc_2")
     assert store.default_of(ADA, "USD") == Default("acc_2", 1)
     with pytest.raises(Stale):

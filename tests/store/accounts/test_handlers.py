@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("dynamodb")
 def call(
     module: Any, method: str, resource: str, caller: str | None = ADA, role: str = "customer", **sent: Any
 ) -> Answer:
-    who = principal(caller, role, email_verified=False) if caller else None
+    who = principal(caller, role) if caller else None
     return send(module.handler, event(method, resource, caller=who, **sent))
 
 
@@ -216,7 +216,24 @@ def test_a_card_with_a_key() -> None:
 def test_an_expired_card_is_a_validation_error() -> None:
     refused = call(cards, "POST", "/cards", body={**CARD, "exp_year": 2020})
     assert refused.status == 400
-    assert refused.json["errors"] == [{"pointer": "/exp_year", "detail": "the card has expired"}]
+    assert refused.json["errors"] == [
+        {"pointer": "/exp_year", "detail": "must not be in the past: the card has expired"}
+    ]
+
+
+def test_a_declined_card_says_nothing_about_whether_it_is_linked() -> None:
+    assert call(cards, "POST", "/cards", BOB, body=CARD).status == 201
+    other = {**CARD, "number": "5555 5555-5555\u00a04444"}
+    declined = [call(cards, "POST", "/cards", body={**each, "cvv": "000"}) for each in (CARD, other)]
+    assert [(answer.status, answer.code) for answer in declined] == [(422, "card_declined")] * 2
+    assert declined[0].json.keys() == declined[1].json.keys()
+    assert "transfer_id" not in declined[0].json
+    assert declined[0].json["detail"] == declined[1].json["detail"]
+    for _ in range(3):
+        assert call(cards, "POST", "/cards", body=CARD).code == "card_already_linked"
+    limited = call(cards, "POST", "/cards", body=other)
+    assert (limited.status, limited.code) == (429, "rate_limited")
+    assert 0 < int(limited.headers["retry-after"][0]) <= 3600
 
 
 def test_linking_listing_and_unlinking_a_bank_account() -> None:
@@ -405,6 +422,80 @@ def test_setting_and_resetting_a_pin(monkeypatch: pytest.MonkeyPatch, dynamodb: 
     assert refusal(transfer(destination={"email": "bob@example.org"})) == "pin_required"
     seen = repr(list(Table(dynamodb, "remit-accounts").scan())) + lines.text + repr([*answers, *reset, *done])
     assert not [secret for secret in (PIN, NEW_PIN) if secret in seen]
+
+
+def test_the_first_pin_needs_a_recent_login_and_later_ones_the_current_pin() -> None:
+    mine = open_().json["id"]
+
+    def put(body: dict[str, str], seconds_ago: int, user_id: str = ADA) -> Answer:
+        caller = principal(user_id, logged_in_seconds_ago=seconds_ago)
+        request = event("PUT", f"{ACCOUNT}/pin", caller=caller, path={"account_id": mine}, body=body)
+        return send(account_pin.handler, request)
+
+    refused = put({"pin": PIN}, 301)
+    assert (refused.status, refused.code) == (403, "reauthentication_required")
+    assert use("GET", ACCOUNT, mine).json["pin_set"] is False
+    assert put({"pin": PIN}, 301, BOB).code == "not_found"
+    weak = put({"pin": "890123"}, 0)
+    assert (weak.status, weak.code) == (422, "weak_pin")
+    assert put({"pin": PIN}, 290).status == 204
+    assert put({"pin": NEW_PIN}, 301).code == "pin_required"
+    assert put({"pin": NEW_PIN, "current_pin": PIN}, 86_400).status == 204
+
+
+def test_an_admin_without_a_second_factor_acts_as_a_customer() -> None:
+    mine = open_().json["id"]
+    request = event(
+        "PATCH",
+        ACCOUNT,
+        caller=principal(BOB, "admin", second_factor=False),
+        path={"account_id": mine},
+        body={"status": "frozen"},
+    )
+    assert send(account.handler, request).code == "not_found"
+    own = open_(BOB).json["id"]
+    assert use("PATCH", ACCOUNT, own, BOB, "admin", body={"status": "frozen"}).code == "forbidden"
+
+
+# Bodies of accounts' routes, each with one fault: the field, and what its error says.
+FAULTS: list[tuple[Any, str, str, dict[str, Any], str, str]] = [
+    (cards, "/cards", "number", {**CARD, "number": "0000 0000 0000 0000"}, "/number", "13 to 19 digits"),
+    (cards, "/cards", "cvv", {**CARD, "cvv": "73"}, "/cvv", "three or four digits"),
+    (cards, "/cards", "month", {**CARD, "exp_month": 13}, "/exp_month", "must be at most 12"),
+    (cards, "/cards", "holder", {**CARD, "holder_name": "A\u200bda"}, "/holder_name", "invisible"),
+    (bank_accounts, "/bank-accounts", "iban", {**BANK_ACCOUNT, "iban": "DE"}, "/iban", "must be an IBAN, such as DE89"),
+    (bank_accounts, "/bank-accounts", "bank", {**BANK_ACCOUNT, "bank_id": "x"}, "/bank_id", "GET /v1/banks"),
+    (accounts, "/accounts", "type", {"currency": "USD", "type": "x"}, "/type", "'debit', 'credit' or 'loan'"),
+    (accounts, "/accounts", "name", {"currency": "USD", "name": " "}, "/name", "must not be blank"),
+    (accounts, "/accounts", "tags", {"currency": "USD", "name": "a\U000e0041"}, "/name", "invisible"),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "path", "body", "pointer", "words"),
+    [(module, path, body, pointer, words) for module, path, _, body, pointer, words in FAULTS],
+    ids=[f"{path}-{name}" for _, path, name, *_ in FAULTS],
+)
+def test_every_fault_says_what_to_do(module: Any, path: str, body: dict[str, Any], pointer: str, words: str) -> None:
+    (error,) = call(module, "POST", path, body=body).json["errors"]
+    assert error["pointer"] == pointer
+    assert words in error["detail"]
+
+
+def test_every_fault_of_a_patch_says_what_to_do() -> None:
+    mine = open_().json["id"]
+    wrong: dict[str, tuple[Any, str]] = {
+        "default": (False, "must be true; to change the default, make another account the default"),
+        "status": ("closed", "must be 'active' or 'frozen'"),
+        "credit_limit": (-1, "must be at least 0"),
+        "hot": (1, "must be true or false"),
+        "low_balance_alert": (0, "must be at least 1"),
+        "name": (None, "must be a string"),
+    }
+    errors = use("PATCH", ACCOUNT, mine, body={name: value for name, (value, _) in wrong.items()}).json["errors"]
+    assert {error["pointer"]: error["detail"] for error in errors} == {
+        f"/{name}": detail for name, (_, detail) in wrong.items()
+    }
 
 
 def test_looking_up_a_payee() -> None:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from common import aws
 from common.dynamo import Table, Update
-from common.observability import metrics
+from common.observability import logger, metrics
 
 from functions.accounts import bootstrap
 from functions.accounts.domain.reconciliation.findings import Drift, Report
 from functions.accounts.events import reconcile
 from functions.accounts.store.reconciliation import ReconciliationStore
 from tests.support.rest import CONTEXT
-from tests.unit.accounts.ledger.world import ALICE, World
+from tests.unit.accounts.ledger.world import ALICE, World, trf
 
 HEAD = (f"A#{ALICE}", "H")
 
@@ -60,6 +60,17 @@ def test_one_wrong_cent_is_found_published_and_counted(table: Table, capsys: pyt
     assert event["type"] == "ledger.drifted"
     table.update(Update(HEAD, add={"posted": -1}))
     assert reconcile.handler({}, CONTEXT)["drifts"] == 0
+
+
+def test_money_that_is_expected_for_long_is_logged(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[tuple[str, Any]] = []
+    monkeypatch.setattr(logger(), "warning", lambda message, extra: logged.append((message, extra)))
+    expectation = {"transfer_id": trf(1), "step": "expect", "outcome": "expected", "account_id": ALICE}
+    table.put({"pk": f"S#{trf(1)}", "sk": "expect", **expectation, "at": "2020-01-01T00:00:00.000Z"})
+    table.update(Update(HEAD, add={"incoming": 1}))
+    assert reconcile.handler({}, CONTEXT)["drifts"] == 0
+    what = f"expects money of {trf(1)} since 2020-01-01T00:00:00.000Z"
+    assert logged == [("expectation overdue", {"subject": ALICE, "what": what})]
 
 
 def test_an_account_is_its_head_then_its_journal(table: Table) -> None:

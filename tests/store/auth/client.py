@@ -9,6 +9,7 @@ import jwt
 from common import clock
 from common.dynamo import Table
 
+from functions.auth import bootstrap
 from functions.auth.api import (
     api_keys,
     authorizer,
@@ -21,12 +22,14 @@ from functions.auth.api import (
     password_forgot,
     password_reset,
     phone,
+    reauthenticate,
     refresh,
     register,
     resend_code,
     sessions,
     totp,
     user,
+    user_second_factor,
     users,
     validate,
     verify_email,
@@ -40,6 +43,7 @@ HANDLERS = {
     "/auth/verify-email": verify_email,
     "/auth/resend-code": resend_code,
     "/auth/login": login,
+    "/auth/reauthenticate": reauthenticate,
     "/auth/refresh": refresh,
     "/auth/logout": logout,
     "/auth/me": me,
@@ -61,6 +65,7 @@ HANDLERS = {
     "/auth/api-keys/{key_id}": api_keys,
     "/users": users,
     "/users/{user_id}": user,
+    "/users/{user_id}/second-factor": user_second_factor,
     "/.well-known/jwks.json": well_known,
     "/.well-known/openid-configuration": well_known,
 }
@@ -85,7 +90,7 @@ def authorize(authorization: str | None, name: str = "Authorization") -> dict[st
         "type": "REQUEST",
         "methodArn": "arn:aws:execute-api:eu-central-1:123456789012:abcdef/v1/GET/auth/me",
         "headers": headers,
-        "requestContext": {"requestId": "req-1"},
+        "requestContext": {"requestId": "req-1", "identity": {"sourceIp": "203.0.113.7", "userAgent": "t" * 300}},
     }
     return authorizer.handler(request, CONTEXT)
 
@@ -114,6 +119,13 @@ def expiry_of(token: str) -> str:
     return clock.timestamp(datetime.fromtimestamp(exp, UTC))
 
 
+def auth_time_of(token: str) -> int:
+    """Return when the user of an access token proved who they are."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    assert abs(claims["auth_time"] - clock.now().timestamp()) < 60
+    return int(claims["auth_time"])
+
+
 def sign_in() -> dict[str, Any]:
     """Register Ada and log her in."""
     assert post("/auth/register", ADA).status == 201
@@ -125,8 +137,25 @@ def mail(table: Table) -> str:
     """Return a new code of Ada's challenge, as mailed."""
     (challenge,) = [item["id"] for item in table.scan() if item["sk"] == "C"]
     minted = mint_code.handler({"challenge_id": challenge}, CONTEXT)
-    assert (minted["outcome"], minted["address"], minted["first_name"]) == ("minted", "ada@example.com", "Ada")
+    assert (minted["outcome"], minted["address"], minted["first_name"]) == ("minted", "ada@example.com", "")
     return str(minted["code"])
+
+
+def verify(email: str) -> None:
+    """Verify an email with a new code."""
+    user = bootstrap._store().user_by_email(email)
+    attempts = bootstrap._store().attempts(user.id, "verify_email") if user else None
+    assert attempts is not None
+    minted = mint_code.handler({"challenge_id": attempts.challenge_id}, CONTEXT)
+    assert post("/auth/verify-email", {"email": email, "code": minted["code"]}).status == 204
+
+
+def sign_in_verified() -> dict[str, Any]:
+    """Register Ada, verify her email and log her in."""
+    assert post("/auth/register", ADA).status == 201
+    verify("ada@example.com")
+    answer: dict[str, Any] = post("/auth/login", CREDENTIALS).json
+    return answer
 
 
 def find(**wanted: str) -> dict[str, Any]:
@@ -147,3 +176,8 @@ class Lines(logging.Handler):
     @property
     def text(self) -> str:
         return "\n".join(f"{vars(record)} {record.exc_text}" for record in self.records)
+
+
+def minted_code(challenge_id: str) -> str:
+    """Return the code of a challenge, as its mail is written."""
+    return str(mint_code.handler({"challenge_id": challenge_id}, CONTEXT)["code"])

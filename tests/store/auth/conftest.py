@@ -1,5 +1,6 @@
-"""AWS in memory: the auth table, a signing key and the key of digests, with the context wired to them."""
+"""AWS in memory: the auth table, a signing key and the keys of digests, with the context wired to them."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.support.tables import create_table
 CACHED: tuple[Any, ...] = (
     aws.client,
     aws.secret,
+    aws.keyring,
     config,
     bootstrap.registration,
     bootstrap.codes,
@@ -26,6 +28,7 @@ CACHED: tuple[Any, ...] = (
     bootstrap.second_factor,
     bootstrap.credentials,
     bootstrap.authenticators,
+    bootstrap.reauthentication,
     bootstrap.passwords,
     bootstrap.addresses,
     bootstrap.profile,
@@ -41,8 +44,9 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     """The auth table. Everything cached in a process is made again."""
     with moto.mock_aws():
         key = boto3.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
-        secret = config().fingerprint_secret
-        boto3.client("secretsmanager").create_secret(Name=secret, SecretString="a key for tests")
+        for purpose in ("code", "email", "cursor"):
+            name = f"{config().stack}-{purpose}-key"
+            boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps({"1": f"a {purpose} key"}))
         monkeypatch.setenv("TOKEN_KEYS", key)
         monkeypatch.setenv("DATA_KEY", boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
         for cached in CACHED:

@@ -18,7 +18,7 @@ from functions.auth.adapters.signer import KmsSigner
 from functions.auth.adapters.tokens import AccessTokens
 from functions.auth.api import well_known
 from functions.auth.domain.users import User
-from tests.store.auth.client import CREDENTIALS, Lines, authorize, expiry_of, post, sign_in
+from tests.store.auth.client import CREDENTIALS, Lines, auth_time_of, authorize, expiry_of, post, sign_in
 from tests.store.auth.conftest import CACHED
 from tests.support.rest import event, send
 from tests.unit.auth.fakes import LocalSigner
@@ -67,6 +67,8 @@ def test_allows_the_whole_stage_and_names_the_principal(name: str) -> None:
             "scopes": "read write payments",
             "email_verified": "false",
             "expires_at": expiry_of(granted["access_token"]),
+            "auth_time": str(auth_time_of(granted["access_token"])),
+            "has_second_factor": "false",
         },
     }
 
@@ -88,6 +90,7 @@ def test_anything_else_is_unauthorized_and_no_token_is_logged(lines: Lines) -> N
         deny(authorization)
         (line,) = lines.records
         assert line.exc_info is None
+        assert (vars(line)["ip"], vars(line)["user_agent"]) == ("203.0.113.7", "t" * 256)
         assert not any(part in lines.text for part in (token, other))
 
 
@@ -98,7 +101,7 @@ def test_a_valid_token_of_an_ended_or_unknown_session_is_unauthorized() -> None:
     ada = User.new(
         granted["user"]["id"], clock.now(), email="", phone=None, first_name="", last_name="", password_hash=""
     )
-    stray = bootstrap.tokens().issue(ada, "ses_01K0000000000000000000000A", clock.now())
+    stray = bootstrap.tokens().issue(ada, "ses_01K0000000000000000000000A", 7, clock.now())
     deny(f"Bearer {stray}")
 
 
@@ -108,7 +111,7 @@ def test_a_token_of_another_key_is_unauthorized() -> None:
         granted["user"]["id"], clock.now(), email="", phone=None, first_name="", last_name="", password_hash=""
     )
     session_id = granted["refresh_token"].split(".")[1]
-    forged = AccessTokens(LocalSigner(), "https://api.remit.example").issue(ada, session_id, clock.now())
+    forged = AccessTokens(LocalSigner(), "https://api.remit.example").issue(ada, session_id, 7, clock.now())
     deny(f"Bearer {forged}")
 
 

@@ -1,6 +1,7 @@
 """The store of codes, passwords, authenticator apps and addresses."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -9,11 +10,15 @@ from common.dynamo import Table
 from common.errors import Refusal, Stale
 
 from functions.auth.adapters.cipher import KmsCipher
+from functions.auth.domain.api_keys import ApiKey
 from functions.auth.domain.authenticators import Authenticator
 from functions.auth.domain.codes import AUTHENTICATOR, Attempts, Challenge, CodeRequest, Purpose, UsedCode
+from functions.auth.domain.sessions import RefreshToken, Session
 from functions.auth.domain.throttle import CounterKeys
 from functions.auth.domain.users import User
 from functions.auth.store import AuthStore
+from functions.auth.store.items import item_of, keyed
+from functions.auth.store.keys import api_key_ids_key, api_key_key
 from tests.store.auth.test_store import (
     EMAIL,
     HERE,
@@ -123,6 +128,91 @@ class TestChallenges:
         assert store.attempts(user().id, "verify_email") is None
 
 
+class TestReauthentication:
+    def reauthenticate(self, store: AuthStore, before: Session, used: UsedCode | None = None) -> Session:
+        token = RefreshToken(user().id, before.id, "f" * 43, "n" * 43)
+        following = before.reauthenticated(token, NOW + timedelta(minutes=10), ANONYMOUS)
+        found = store.user(user().id)
+        assert found is not None
+        store.reauthenticate(following, before, found, HERE, NOW, used, None, None)
+        return following
+
+    def test_a_session_is_written_with_the_code_used(self, store: AuthStore) -> None:
+        open_session(store, session())
+        fail(store, 3)
+        right = used_code(store, "login")
+        following = self.reauthenticate(store, session(), right)
+        assert store.session(user().id, session().id) == following
+        assert following.auth_time == session().auth_time + 600
+        assert store.challenge("chl_login") == right.challenge
+        assert [failures.count for failures in store.login_failures(HERE)] == [0, 3, 3]
+
+    @pytest.mark.parametrize("stale", ["rotated", "ended", "used", "wait"])
+    def test_fails_if_an_item_has_changed(self, store: AuthStore, stale: str) -> None:
+        open_session(store, session())
+        right = used_code(store, "login")
+        if stale == "rotated":
+            store.rotate(replace(session(), current="next"), session())
+        elif stale == "ended":
+            store.end_session(user().id, session().id, NOW)
+        elif stale == "used":
+            store.use_code(user(), right)
+        else:
+            fail(store, 5)
+        before = store.session(user().id, session().id)
+        with pytest.raises(Stale):
+            self.reauthenticate(store, session(), right)
+        assert store.session(user().id, session().id) == before
+
+    def test_an_app_or_recovery_code_is_used_up(self, store: AuthStore) -> None:
+        open_session(store, session())
+        store.enrol(user(), app())
+        attempts = Attempts(user().id, "login", "")
+        following = session().reauthenticated(RefreshToken(user().id, session().id, "f", "n"), NOW, ANONYMOUS)
+        store.reauthenticate(following, session(), user(), HERE, NOW, None, attempts, app().used(7))
+        assert store.authenticator(user().id) == app().used(7)
+        assert store.attempts(user().id, "login") == attempts
+
+
+class TestReset:
+    def reset(self, store: AuthStore, right: UsedCode, key_ids: tuple[str, ...] = ()) -> User:
+        changed = user().revised(NOW, password_hash="another", generation=1)
+        store.reset_password(changed, event_of(changed), right, key_ids)
+        return changed
+
+    def test_deletes_every_key_their_list_and_an_unconfirmed_app(self, store: AuthStore, table: Table) -> None:
+        add(store, user())
+        store.enrol(user(), app())
+        keys = [ApiKey.new(f"key_{number}", "s" * 43, user(), "n", {"read"}, NOW) for number in range(20)]
+        for key in keys:
+            table.put(item_of(api_key_key(key.id), key))
+        table.put(keyed(api_key_ids_key(user().id), {"ids": tuple(key.id for key in keys)}))
+        changed = self.reset(store, used_code(store, "reset_password"), store.api_key_ids(user().id))
+        assert store.user(user().id) == changed
+        assert store.api_key_ids(user().id) == ()
+        assert store.api_keys(tuple(key.id for key in keys)) == []
+        assert store.authenticator(user().id) is None
+
+    def test_fails_if_the_user_has_changed(self, store: AuthStore) -> None:
+        add(store, user())
+        right = used_code(store, "reset_password")
+        become(store, first_name="Augusta")
+        with pytest.raises(Stale):
+            self.reset(store, right)
+
+    def test_a_known_device_has_attempts_of_its_own(self, store: AuthStore) -> None:
+        add(store, user())
+        challenge = Challenge.new("chl_device", user().id, "reset_password", EMAIL, NOW)
+        attempts = Attempts.opening(challenge, None, "device")
+        store.request_code("a", NOW, CodeRequest(user(), challenge, attempts, None))
+        assert store.attempts(user().id, "reset_password", "device") == attempts
+        assert store.attempts(user().id, "reset_password") is None
+        store.delete_user(user(), user().deleted_event(NOW, ANONYMOUS))
+        store.delete_user_data(user().id)
+        assert store.challenge("chl_device") is None
+        assert store.attempts(user().id, "reset_password", "device") is None
+
+
 class TestPassword:
     def changed(self) -> User:
         return user().revised(NOW, password_hash="another", generation=1)
@@ -142,7 +232,7 @@ class TestPassword:
         elif stale == "session":
             store.end_session(user().id, session().id, NOW)
         else:
-            fail(store, 50, CounterKeys("x", HERE.email, "y"))
+            fail(store, 50, CounterKeys("x", (HERE.shared[0], "y")))
         before = store.user(user().id)
         with pytest.raises(Stale):
             store.change_password(self.changed(), event_of(self.changed()), session().id, HERE)

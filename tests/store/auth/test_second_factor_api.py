@@ -6,9 +6,9 @@ import pyotp
 import pytest
 from common.dynamo import Table
 
-from functions.auth.api import email, me, password_change, phone, totp
+from functions.auth.api import email, me, password_change, phone, reauthenticate, totp
 from functions.auth.tasks import check_code, mint_code, request_code
-from tests.store.auth.client import ADA, CREDENTIALS, HANDLERS, ask, mail, post, sign_in
+from tests.store.auth.client import ADA, CREDENTIALS, HANDLERS, ask, authorize, post, sign_in_verified
 from tests.support.rest import CONTEXT, Answer, event, principal, send
 
 NEW = {"email": "countess@example.com", "phone": "+14155550100", "password": "difference engine"}
@@ -19,14 +19,13 @@ class Ada:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.token: str = sign_in()["access_token"]
-        post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
+        self.token: str = sign_in_verified()["access_token"]
 
     def ask(self, method: str, path: str, body: Any = None) -> Answer:
         return ask(self.token, method, path, body)
 
     def code(self, purpose: str) -> dict[str, Any]:
-        (challenge,) = [item["challenge_id"] for item in self.table.scan() if item["sk"] == f"Q#{purpose}"]
+        (challenge,) = [item["challenge_id"] for item in self.table.scan() if item["sk"].startswith(f"Q#{purpose}")]
         minted: dict[str, Any] = mint_code.handler({"challenge_id": challenge}, CONTEXT)
         assert minted["outcome"] == "minted"
         return minted
@@ -79,6 +78,82 @@ def test_login_by_app_and_by_recovery_code(ada: Ada) -> None:
     assert ada.ask("POST", "/auth/totp/disable", {**disable, "code": recovery[0]}).code == "invalid_code"
     assert ada.ask("POST", "/auth/totp/disable", disable).status == 204
     assert "access_token" in post("/auth/login", CREDENTIALS).json
+
+
+class TestReauthentication:
+    def test_by_password_gives_tokens_as_a_login_in_the_same_session(self, ada: Ada) -> None:
+        answer = ada.ask("POST", "/auth/reauthenticate", {"password": ADA["password"]})
+        assert answer.status == 200
+        assert set(answer.json) == {"access_token", "token_type", "expires_in", "refresh_token", "user"}
+        assert answer.headers["set-cookie"][0].startswith(f"remit_refresh={answer.json['refresh_token']};")
+        assert len(ada.ask("GET", "/auth/sessions").json["data"]) == 1
+        assert ask(answer.json["access_token"], "GET", "/auth/me").status == 200
+        assert post("/auth/refresh", {"refresh_token": answer.json["refresh_token"]}).status == 200
+        assert ada.ask("POST", "/auth/reauthenticate", {"password": "wrong"}).code == "invalid_credentials"
+
+    def test_by_mail(self, ada: Ada) -> None:
+        ada.ask("PATCH", "/auth/me", {"second_factor": "email"})
+        asked = ada.ask("POST", "/auth/reauthenticate", {"password": ADA["password"]})
+        assert (asked.status, asked.text, asked.headers["location"]) == (202, "", ["/v1/auth/reauthenticate"])
+        assert "set-cookie" not in asked.headers
+        code = ada.code("login")["code"]
+        body = {"password": ADA["password"], "code": code}
+        assert ada.ask("POST", "/auth/reauthenticate", body).status == 200
+        again = ada.ask("POST", "/auth/reauthenticate", body)
+        assert (again.status, again.code) == (422, "invalid_code")
+
+    def test_by_recovery_code(self, ada: Ada) -> None:
+        enrolled = ada.ask("POST", "/auth/totp").json
+        app = pyotp.TOTP(enrolled["secret"])
+        assert ada.ask("POST", "/auth/totp/confirm", {"code": app.now()}).status == 204
+        body = {"password": ADA["password"], "code": enrolled["recovery_codes"][0]}
+        assert ada.ask("POST", "/auth/reauthenticate", body).status == 200
+        assert ada.ask("POST", "/auth/reauthenticate", {**body, "code": app.now()}).code == "invalid_code"
+
+
+RECENT = [
+    ("POST", "/auth/phone", {"phone": NEW["phone"]}),
+    ("POST", "/auth/phone/confirm", {"code": "123456"}),
+    ("POST", "/auth/totp", None),
+    ("POST", "/auth/totp/confirm", {"code": "123456"}),
+    ("POST", "/auth/totp/disable", {"password": "x", "code": "123456"}),
+    ("POST", "/auth/api-keys", {"name": "server", "scopes": ["payments"]}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), RECENT, ids=[path for _, path, _ in RECENT])
+@pytest.mark.parametrize(
+    ("seconds", "verified", "code"),
+    [
+        (302, True, "reauthentication_required"),
+        (302, False, "reauthentication_required"),
+        (0, False, "email_not_verified"),
+    ],
+)
+def test_a_stolen_token_or_an_unverified_user_changes_nothing_that_lasts(
+    table: Table, method: str, path: str, body: Any, seconds: float, verified: bool, code: str
+) -> None:
+    caller = principal("usr_01K0000000000000000000000A", email_verified=verified, logged_in_seconds_ago=seconds)
+    answer = send(HANDLERS[path].handler, event(method, path, body=body, caller=caller))
+    assert (answer.status, answer.code) == (403, code)
+    assert not list(table.scan())
+
+
+def test_a_stolen_token_does_not_outlive_a_reset(ada: Ada) -> None:
+    """The attack of the issue: a thief makes an API key and an app, the owner resets the password."""
+    key = ada.ask("POST", "/auth/api-keys", {"name": "server", "scopes": ["payments"]}).json["key"]
+    enrolled = ada.ask("POST", "/auth/totp").json
+    post("/auth/password/forgot", {"email": "ada@example.com"})
+    code = ada.code("reset_password")["code"]
+    body = {"email": "ada@example.com", "code": code, "new_password": NEW["password"]}
+    assert post("/auth/password/reset", body).status == 204
+    for token in (ada.token, key):
+        with pytest.raises(Exception, match=r"^Unauthorized$"):
+            authorize(f"Bearer {token}")
+    granted = post("/auth/login", {**CREDENTIALS, "password": NEW["password"]}).json
+    assert ask(granted["access_token"], "GET", "/auth/api-keys").json["data"] == []
+    confirm = ask(granted["access_token"], "POST", "/auth/totp/confirm", {"code": pyotp.TOTP(enrolled["secret"]).now()})
+    assert confirm.code == "invalid_state"
 
 
 def test_a_changed_password(ada: Ada) -> None:
@@ -162,6 +237,7 @@ PERSONAL = [
     (totp, "POST", "/auth/totp/confirm", {"code": "123456"}),
     (totp, "POST", "/auth/totp/disable", {"password": "x", "code": "123456"}),
     (me, "PATCH", "/auth/me", {"first_name": "Eve"}),
+    (reauthenticate, "POST", "/auth/reauthenticate", {"password": "x"}),
 ]
 
 

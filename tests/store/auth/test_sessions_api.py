@@ -3,7 +3,17 @@ import pytest
 from common.dynamo import Table
 
 from functions.auth import bootstrap
-from tests.store.auth.client import ADA, CREDENTIALS, HANDLERS, ask, authorize, expiry_of, mail, post, sign_in
+from tests.store.auth.client import (
+    ADA,
+    CREDENTIALS,
+    HANDLERS,
+    ask,
+    authorize,
+    expiry_of,
+    post,
+    sign_in_verified,
+    verify,
+)
 from tests.support.rest import event, send
 
 pytestmark = pytest.mark.usefixtures("table")
@@ -19,7 +29,7 @@ def deny(token: str) -> None:
 
 
 def test_a_user_lists_sessions_and_ends_one() -> None:
-    granted = sign_in()
+    granted = sign_in_verified()
     token, other = granted["access_token"], again()
     answer = ask(token, "GET", "/auth/sessions").json
     newest, oldest = answer["data"]
@@ -40,7 +50,7 @@ def test_a_user_lists_sessions_and_ends_one() -> None:
 
 
 def test_sessions_come_in_pages() -> None:
-    token = sign_in()["access_token"]
+    token = sign_in_verified()["access_token"]
     for _ in range(2):
         again()
     first = ask(token, "GET", "/auth/sessions", query={"limit": "2"}).json
@@ -51,8 +61,9 @@ def test_sessions_come_in_pages() -> None:
 
 
 def test_a_session_of_another_user_is_not_found() -> None:
-    granted = sign_in()
+    granted = sign_in_verified()
     post("/auth/register", {**ADA, "email": "grace@example.com", "phone": None})
+    verify("grace@example.com")
     grace = post("/auth/login", {**CREDENTIALS, "email": "grace@example.com"}).json["access_token"]
     for session_id in (granted["refresh_token"].split(".")[1], "ses_x", "key_01K0000000000000000000000A"):
         assert ask(grace, "DELETE", "/auth/sessions/{session_id}", session_id=session_id).code == "not_found"
@@ -60,7 +71,7 @@ def test_a_session_of_another_user_is_not_found() -> None:
 
 
 def test_validate_returns_whom_a_token_stands_for() -> None:
-    granted = sign_in()
+    granted = sign_in_verified()
     assert ask(granted["access_token"], "GET", "/auth/validate").json == {
         "valid": True,
         "user_id": granted["user"]["id"],
@@ -79,7 +90,7 @@ class TestApiKeys:
         return created
 
     def test_are_shown_once_listed_used_and_revoked(self, table: Table) -> None:
-        token = sign_in()["access_token"]
+        token = sign_in_verified()["access_token"]
         created = self.create(token, "write", "read", "read")
         text = created.pop("key")
         assert created == {
@@ -100,15 +111,17 @@ class TestApiKeys:
         assert ask(token, "DELETE", "/auth/api-keys/{key_id}", key_id="key_x").code == "not_found"
 
     def test_the_authorizer_returns_the_claims_of_a_key(self) -> None:
-        granted = sign_in()
+        granted = sign_in_verified()
         text = self.create(granted["access_token"], "read", "payments")["key"]
         assert authorize(f"Bearer {text}")["context"] == {
             "user_id": granted["user"]["id"],
             "role": "customer",
             "session_id": text.split(".")[0],
             "scopes": "read payments",
-            "email_verified": "false",
+            "email_verified": "true",
             "expires_at": "",
+            "auth_time": "0",
+            "has_second_factor": "false",
         }
         assert ask(text, "GET", "/auth/validate").json == {
             "valid": True,
@@ -119,7 +132,7 @@ class TestApiKeys:
         }
 
     def test_a_key_can_not_manage_its_user(self) -> None:
-        granted = sign_in()
+        granted = sign_in_verified()
         text = self.create(granted["access_token"], "read", "write", "payments")["key"]
         key_id, user_id = text.split(".")[0], granted["user"]["id"]
         session_id = granted["refresh_token"].split(".")[1]
@@ -154,14 +167,14 @@ class TestApiKeys:
         ],
     )
     def test_a_bad_body_is_refused(self, body: object, pointer: str) -> None:
-        token = sign_in()["access_token"]
+        token = sign_in_verified()["access_token"]
         answer = ask(token, "POST", "/auth/api-keys", body)
         assert (answer.status, answer.code) == (400, "validation_failed")
         assert pointer in [error["pointer"] for error in answer.json["errors"]]
         assert ask(token, "GET", "/auth/api-keys").json["data"] == []
 
     def test_come_in_pages(self) -> None:
-        token = sign_in()["access_token"]
+        token = sign_in_verified()["access_token"]
         for _ in range(3):
             self.create(token)
         first = ask(token, "GET", "/auth/api-keys", query={"limit": "2"}).json
@@ -174,10 +187,9 @@ class TestApiKeys:
 
 
 def test_api_keys_survive_a_new_generation(table: Table) -> None:
-    """A password change or reset raises the generation."""
-    granted = sign_in()
+    """A password change raises the generation. A reset revokes the keys."""
+    granted = sign_in_verified()
     token = granted["access_token"]
-    post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
     text = ask(token, "POST", "/auth/api-keys", {"name": "server", "scopes": ["read"]}).json["key"]
     user = bootstrap._store().user(granted["user"]["id"])
     assert user is not None
@@ -189,7 +201,7 @@ def test_api_keys_survive_a_new_generation(table: Table) -> None:
 
 
 def test_an_ended_session_can_not_create_keys_or_confirm_apps_while_cached() -> None:
-    token = sign_in()["access_token"]
+    token = sign_in_verified()["access_token"]
     kept = authorize(f"Bearer {token}")["context"]
     app = pyotp.TOTP(ask(token, "POST", "/auth/totp").json["secret"])
     assert post("/auth/logout", authorization=f"Bearer {token}").status == 204

@@ -15,7 +15,7 @@ from common.errors import Refusal, Stale
 
 from functions.auth.domain.codes import Attempts, Challenge, CodeRequest, UsedCode
 from functions.auth.domain.sessions import Device, RefreshToken, Session
-from functions.auth.domain.throttle import CounterKeys, FailureCounter, LoginFailures
+from functions.auth.domain.throttle import CounterKeys, FailureCounter, LoginFailures, Quota
 from functions.auth.domain.users import User
 from functions.auth.store import AuthStore
 from tests.support.clock import FakeClock
@@ -26,6 +26,7 @@ EMAIL = "ada@example.com"
 PHONE = "+4915112345678"
 SECRET = "s" * 43
 HERE = CounterKeys.of(EMAIL, "203.0.113.7")
+SAME_EMAIL, SAME_ADDRESS = CounterKeys("x", (HERE.shared[0], "y")), CounterKeys("x", ("y", HERE.shared[1]))
 ELSEWHERE = CounterKeys.of("grace@example.com", "203.0.113.8")
 
 
@@ -71,7 +72,7 @@ def open_at(
 ) -> None:
     """Open a session for Ada as she was at registration, or for another user id."""
     event = opened.login_event(at, ANONYMOUS, new_device=False)
-    device = Device.of(opened.user_id, at, ANONYMOUS)
+    device = Device.of(opened.user_id, at, ANONYMOUS, 0)
     store.open_session(opened, replace(user(), id=opened.user_id), device, event, counters, at, passed, first=first)
 
 
@@ -103,12 +104,11 @@ class TestUsers:
         assert store.user("usr_x") is store.user_by_email(EMAIL) is store.user_by_phone(PHONE) is None
         assert store.challenge("chl_x") is None
         assert store.attempts("usr_x", "verify_email") is None
-        store.check_free(EMAIL, PHONE)
+        store.check_free(EMAIL)
 
     def test_an_email_and_a_phone_belong_to_one(self, store: AuthStore) -> None:
         add(store, user())
-        refused("email_taken", store.check_free, EMAIL, None)
-        refused("phone_taken", store.check_free, "grace@example.com", PHONE)
+        refused("email_taken", store.check_free, EMAIL)
         refused("email_taken", add, store, user(2))
         refused("phone_taken", add, store, user(3, "grace@example.com"))
         assert store.user(user(2).id) is store.user_by_email("grace@example.com") is None
@@ -345,7 +345,7 @@ class TestSessions:
         assert list(store.live_sessions(user(), NOW, None)) == []
 
     def test_a_login_makes_its_device_known(self, store: AuthStore) -> None:
-        device = Device.of(user().id, NOW, ANONYMOUS)
+        device = Device.of(user().id, NOW, ANONYMOUS, 0)
         assert not store.is_known_device(device, NOW)
         open_session(store, session())
         assert store.is_known_device(device, NOW + timedelta(days=90, seconds=-1))
@@ -426,12 +426,12 @@ def counts(tally: LoginFailures) -> list[int]:
 
 class TestFailures:
     def test_count_up_under_every_counter(self, store: AuthStore) -> None:
-        assert store.login_failures(HERE) == LoginFailures(*map(FailureCounter, HERE))
+        assert store.login_failures(HERE) == LoginFailures(map(FailureCounter, HERE))
         assert counts(fail(store, 3)) == [3, 3, 3]
         assert counts(store.login_failures(ELSEWHERE)) == [0, 0, 0]
         assert counts(store.login_failures(CounterKeys.of(EMAIL, "203.0.113.8"))) == [0, 3, 0]
 
-    @pytest.mark.parametrize("other", [HERE, HERE._replace(pair="x", email="y"), HERE._replace(pair="x", address="y")])
+    @pytest.mark.parametrize("other", [HERE, SAME_ADDRESS, SAME_EMAIL])
     def test_a_stale_count_is_not_written(self, store: AuthStore, other: CounterKeys) -> None:
         before = store.login_failures(HERE)
         fail(store, 1, other)
@@ -464,11 +464,39 @@ class TestFailures:
 
     @pytest.mark.parametrize("shared", ["email", "address"])
     def test_a_login_fails_during_a_wait_of_either_counter(self, store: AuthStore, shared: str) -> None:
-        others = CounterKeys("x", HERE.email, "y") if shared == "email" else CounterKeys("x", "y", HERE.address)
+        others = SAME_EMAIL if shared == "email" else SAME_ADDRESS
         fail(store, 50 if shared == "email" else 100, others)
         with pytest.raises(Stale):
             open_session(store, session())
         open_at(store, session(), HERE, NOW + timedelta(seconds=30))
+
+
+class TestQuotas:
+    def quota(self, at: datetime = NOW, limit: int = 2) -> Quota:
+        return Quota.of(limit, timedelta(hours=1), at, "texts", PHONE)
+
+    def test_so_many_in_an_hour(self, store: AuthStore) -> None:
+        for _ in range(2):
+            store.take(self.quota(), NOW)
+        assert refused("rate_limited", store.take, self.quota(), NOW).retry_after == 1800
+        later = NOW + timedelta(minutes=30)
+        store.take(self.quota(later), later)
+
+    def test_a_count_is_deleted_when_its_period_ends(self, store: AuthStore, table: Table) -> None:
+        store.take(self.quota(), NOW)
+        (item,) = table.scan()
+        assert item["expires_at"] == int((NOW + timedelta(minutes=30)).timestamp())
+        assert PHONE not in str(item)
+
+    def test_a_code_request_takes_one_only_if_it_succeeds(self, store: AuthStore, table: Table) -> None:
+        store.request_code("a", NOW, None, quotas=(self.quota(),))
+        refused("rate_limited", lambda: store.request_code("a", NOW, None, quotas=(self.quota(),)))
+        store.request_code("b", NOW, None, quotas=(self.quota(),))
+        assert (
+            refused("rate_limited", lambda: store.request_code("c", NOW, None, quotas=(self.quota(),))).retry_after
+            == 1800
+        )
+        assert table.get(("R#c", "R")) is None
 
 
 def test_a_fault_of_aws_is_not_a_refusal(store: AuthStore, table: Table) -> None:

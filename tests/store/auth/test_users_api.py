@@ -6,9 +6,10 @@ from common.contracts.accounts import CLOSE_ACCOUNTS, CloseAccounts
 from common.contracts.task import Done, Task
 from common.dynamo import Table
 from common.errors import Refusal
+from common.http import request
 
 from functions.auth.tasks import grant_role
-from tests.store.auth.client import ADA, CREDENTIALS, ask, authorize, find, mail, post, sign_in
+from tests.store.auth.client import ADA, CREDENTIALS, ask, authorize, find, minted_code, post, verify
 from tests.support.rest import CONTEXT
 
 GRACE = {**ADA, "email": "grace@example.com", "phone": None}
@@ -38,17 +39,25 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> Accounts:
 
 @pytest.fixture
 def admin(table: Table) -> str:
-    """The access token of Ada, an admin."""
-    sign_in()
-    post("/auth/verify-email", {"email": "ada@example.com", "code": mail(table)})
+    """The access token of Ada, an admin with a second factor."""
+    post("/auth/register", ADA)
+    verify("ada@example.com")
     assert grant("ada@example.com")["outcome"] == "granted"
-    return str(post("/auth/login", CREDENTIALS).json["access_token"])
+    token = str(post("/auth/login", CREDENTIALS).json["access_token"])
+    assert ask(token, "GET", "/users").code == "second_factor_required"
+    ask(token, "PATCH", "/auth/me", {"second_factor": "email"})
+    # The factor counts once a login has proved it: a stolen token must not gain privileges by turning it on.
+    assert ask(token, "GET", "/users").code == "second_factor_required"
+    challenge = post("/auth/login", CREDENTIALS).json["challenge_id"]
+    code = {"challenge_id": challenge, "code": minted_code(challenge)}
+    return str(post("/auth/login/verify", code).json["access_token"])
 
 
 @pytest.fixture
 def grace(admin: str) -> dict[str, Any]:
     """The tokens of Grace, a customer."""
     post("/auth/register", GRACE)
+    verify("grace@example.com")
     granted: dict[str, Any] = post("/auth/login", {**CREDENTIALS, "email": "grace@example.com"}).json
     return granted
 
@@ -140,7 +149,7 @@ def test_the_last_admin_stays(admin: str, grace: dict[str, Any], accounts: Accou
     answer = ask(admin, "DELETE", "/users/{user_id}", user_id=mine)
     assert (answer.status, answer.code, accounts.closings) == (409, "invalid_state", [])
     assert grant("ada@example.com", "customer") == {"outcome": "last_admin", "user_id": mine}
-    assert grant("grace@example.com") == {"outcome": "not_found", "user_id": ""}
+    assert grant("nobody@example.com") == {"outcome": "not_found", "user_id": ""}
 
 
 @pytest.mark.parametrize("by", ["self", "admin"])
@@ -160,6 +169,30 @@ def test_a_deleted_user_is_gone(admin: str, grace: dict[str, Any], table: Table,
     assert post("/auth/login", {**CREDENTIALS, "email": "grace@example.com"}).code == "invalid_credentials"
     assert "grace" not in str(list(table.scan())).lower()
     assert post("/auth/register", GRACE).status == 201
+
+
+def test_a_user_deletes_themselves_only_after_a_recent_login(
+    grace: dict[str, Any], monkeypatch: pytest.MonkeyPatch, accounts: Accounts
+) -> None:
+    user_id = grace["user"]["id"]
+    monkeypatch.setattr(request, "RECENT_LOGIN_SECONDS", -1)
+    refused = ask(grace["access_token"], "DELETE", "/users/{user_id}", user_id=user_id)
+    assert (refused.status, refused.code, accounts.closings) == (403, "reauthentication_required", [])
+    assert find(user_id=user_id)["outcome"] == "found"
+
+
+def test_an_admin_removes_the_second_factor_of_another_user(admin: str, grace: dict[str, Any]) -> None:
+    path, user_id = "/users/{user_id}/second-factor", grace["user"]["id"]
+    assert ask(grace["access_token"], "PATCH", "/auth/me", {"second_factor": "email"}).status == 200
+    assert ask(grace["access_token"], "DELETE", path, user_id=user_id).code == "forbidden"
+    mine = authorize(f"Bearer {admin}")["principalId"]
+    assert ask(admin, "DELETE", path, user_id=mine).code == "forbidden"
+    assert ask(admin, "DELETE", path, user_id="usr_01K0000000000000000000000A").code == "not_found"
+    for _ in range(2):
+        answer = ask(admin, "DELETE", path, user_id=user_id)
+        assert (answer.status, answer.text) == (204, "")
+    deny(grace["access_token"])
+    assert post("/auth/login", {**CREDENTIALS, "email": "grace@example.com"}).json["user"]["second_factor"] == "none"
 
 
 def test_a_user_with_money_can_not_be_deleted(admin: str, grace: dict[str, Any], accounts: Accounts) -> None:

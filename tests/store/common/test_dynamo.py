@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from common.dynamo import ABSENT, PRESENT, Cancelled, Check, ConditionFailed, Delete, Put, Table, Update, decode, encode
+from common.errors import Contended
+from common.retry import ATTEMPTS
 from moto import mock_aws
 
 from tests.support.tables import create_table
@@ -143,3 +147,112 @@ def test_batches(table: Table) -> None:
     assert len(table.batch_get([*keys, ("p", "none"), keys[0]])) == 61 - 1
     table.batch_delete(keys[:59])
     assert [item["sk"] for item in table.query("p")] == ["59"]
+
+
+# --- retries ----------------------------------------------------------------------------------------------------------
+
+
+class Flaky:
+    """A client whose calls raise or return what `replies` says, in turn; the last is repeated without end."""
+
+    def __init__(self, *replies: object) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self._replies = replies
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            # A loop without end fails here and not by the time-out of the whole run.
+            assert len(self.requests) < 100, "too many calls"
+            self.requests.append(request)
+            reply = self._replies[min(len(self.requests), len(self._replies)) - 1]
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+        return call
+
+
+def fault(code: str, *reasons: str) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": code},
+        "CancellationReasons": [{"Code": reason} for reason in reasons],
+    }
+    return ClientError(response, "TransactWriteItems")
+
+
+IN_PROGRESS = fault("TransactionInProgressException")
+CONFLICTING = fault("TransactionCanceledException", "TransactionConflict")
+COUNT = Update(("a", "b"), add={"tries": 1})
+KEYS = [("p", str(number)) for number in range(3)]
+
+
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.retry._LONGEST_PAUSE_SECONDS", 0.0)
+
+
+def tokens(client: Flaky) -> list[str]:
+    return [request["ClientRequestToken"] for request in client.requests]
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_transaction_in_progress_is_retried_under_its_token() -> None:
+    client = Flaky(IN_PROGRESS, fault("TransactionConflictException"), {})
+    Table(client, "table").transact([COUNT])
+    assert len(tokens(client)) == 3
+    assert len(set(tokens(client))) == 1
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_cancelled_transaction_is_retried_under_a_new_token() -> None:
+    """Under the old one, AWS would answer with the cancellation for ten minutes."""
+    client = Flaky(CONFLICTING, IN_PROGRESS, {})
+    Table(client, "table").transact([COUNT])
+    first, second, third = tokens(client)
+    assert first != second == third
+
+
+def test_two_calls_have_two_tokens(table: Table) -> None:
+    client = Flaky({})
+    for _ in range(2):
+        Table(client, "table").transact([COUNT])
+        table.transact([COUNT])
+    assert len(set(tokens(client))) == 2
+    assert table.get(("a", "b")) == {"pk": "a", "sk": "b", "tries": 2}
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("error", [IN_PROGRESS, CONFLICTING])
+def test_a_transaction_is_not_retried_without_end(error: ClientError) -> None:
+    client = Flaky(error)
+    with pytest.raises(Contended):
+        Table(client, "table").transact([COUNT])
+    assert len(client.requests) == ATTEMPTS
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_unprocessed_keys_of_a_batch_of_reads_are_read_again() -> None:
+    raw = [{"pk": {"S": "p"}, "sk": {"S": str(number)}} for number in range(3)]
+
+    def reply(done: list[dict[str, Any]], left: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"Responses": {"table": done}, "UnprocessedKeys": {"table": {"Keys": left}} if left else {}}
+
+    client = Flaky(reply(raw[:1], raw[1:]), reply([], raw[1:]), reply(raw[1:], []))
+    assert sorted(Table(client, "table").batch_get(KEYS)) == KEYS
+    assert [len(request["RequestItems"]["table"]["Keys"]) for request in client.requests] == [3, 2, 2]
+    client = Flaky(reply([], raw))
+    with pytest.raises(Contended):
+        Table(client, "table").batch_get(KEYS)
+    assert len(client.requests) == ATTEMPTS
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_unprocessed_keys_of_a_batch_of_deletes_are_deleted_again() -> None:
+    deletes = [{"DeleteRequest": {"Key": encode({"pk": pk, "sk": sk})}} for pk, sk in KEYS]
+    client = Flaky({"UnprocessedItems": {"table": deletes[1:]}}, {"UnprocessedItems": {"table": deletes[2:]}}, {})
+    Table(client, "table").batch_delete(KEYS)
+    assert [request["RequestItems"]["table"] for request in client.requests] == [deletes, deletes[1:], deletes[2:]]
+    client = Flaky({"UnprocessedItems": {"table": deletes}})
+    with pytest.raises(Contended):
+        Table(client, "table").batch_delete(KEYS)
+    assert len(client.requests) == ATTEMPTS

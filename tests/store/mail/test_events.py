@@ -33,11 +33,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with moto.mock_aws():
         dynamodb, ses, sqs = boto3.client("dynamodb"), boto3.client("ses"), boto3.client("sqs")
         ses.verify_email_identity(EmailAddress=config().sender)
+        ses.create_configuration_set(ConfigurationSet={"Name": "remit-mail"})
         queue = sqs.create_queue(QueueName="remit-mail-flush")["QueueUrl"]
         world = World()
         mailer = Mailer(
             MailStore(Table(dynamodb, create_table(dynamodb, "mail"))),
-            SesSender(ses, config().sender),
+            SesSender(ses, config().sender, "remit-mail"),
             SnsTexter(boto3.client("sns")),
             FlushQueue(sqs, queue),
             world.find_user,
@@ -143,9 +144,10 @@ def test_a_mail_has_text_and_html_in_utf_8() -> None:
             self.sent = request
 
     ses = Ses()
-    SesSender(ses, "from@example.com").send("to@example.com", Mail("S", "Tëxt", "<p>Tëxt</p>"))
+    SesSender(ses, "from@example.com", "remit-mail").send("to@example.com", Mail("S", "Tëxt", "<p>Tëxt</p>"))
     assert ses.sent == {
         "Source": "from@example.com",
+        "ConfigurationSetName": "remit-mail",
         "Destination": {"ToAddresses": ["to@example.com"]},
         "Message": {
             "Subject": {"Data": "S", "Charset": "UTF-8"},

@@ -10,7 +10,7 @@ import pytest
 from common.dynamo import Cancelled, Reason, Table
 from common.errors import Stale
 
-from functions.mail.domain.mails import NOTICE_KINDS, MailEntry, MailId, MailRequest, MailState, MergeWindow
+from functions.mail.domain.mails import MERGED_KINDS, MailEntry, MailId, MailRequest, MailState, MergeWindow
 from functions.mail.store import MailStore
 from tests.support.tables import create_table
 from tests.unit.mail.world import ADA, GRACE, World, transfer
@@ -83,10 +83,10 @@ def test_an_expired_claim_is_taken_over_once(store: MailStore) -> None:
 
 def test_only_the_owner_of_the_claim_marks_the_mail_sent(store: MailStore, table: Table) -> None:
     _opened(store, MAIL.cause)
-    store.mark_sent(MAIL, "another", "subject", "at")
+    assert store.mark_sent(MAIL, "another", "subject", "at") is False
     store.mark_dropped(MAIL, "another", "at")
     assert store.find(MAIL)[0] == MailState("sending", "lease")
-    store.mark_sent(MAIL, "lease", "subject", "at")
+    assert store.mark_sent(MAIL, "lease", "subject", "at") is True
     assert table.get((f"M#{MAIL.cause}", f"{MAIL.kind}#{ADA}")) == {
         "pk": f"M#{MAIL.cause}",
         "sk": f"{MAIL.kind}#{ADA}",
@@ -98,6 +98,20 @@ def test_only_the_owner_of_the_claim_marks_the_mail_sent(store: MailStore, table
     }
     with pytest.raises(Stale):
         store.take_over(MAIL, "lease", "mine")
+
+
+def test_the_mail_to_a_previous_address_has_a_state_of_its_own(store: MailStore, table: Table) -> None:
+    current = MailId("evt_1", "email_changed", ADA)
+    previous = replace(current, to_previous=True)
+    store.claim(previous, "lease", old=None, new=None)
+    assert store.find(current) == (None, None)
+    store.claim(current, "lease", old=None, new=None)
+    store.mark_sent(previous, "lease", "subject", "at")
+    assert [store.find(mail)[0] for mail in (previous, current)] == [MailState("sent"), MailState("sending", "lease")]
+    assert {(item["pk"], item["sk"]) for item in table.scan()} == {
+        ("M#evt_1", f"email_changed#{ADA}"),
+        ("M#evt_1", f"email_changed#{ADA}#previous"),
+    }
 
 
 def test_an_entry_is_added_once_and_listed_by_window(store: MailStore) -> None:
@@ -162,7 +176,7 @@ def test_merging_on_a_real_table(table: Table) -> None:
 
 def test_only_the_states_of_a_deleted_user_s_mails_are_kept(store: MailStore, table: Table) -> None:
     for user_id in (ADA, GRACE):
-        for kind in NOTICE_KINDS:
+        for kind in MERGED_KINDS:
             mail = MailId("evt_1", kind, user_id)
             store.claim(mail, "lease", old=None, new=WINDOW)
             store.merge(MailRequest(replace(mail, cause="evt_2"), ENTRY), WINDOW)
@@ -171,7 +185,7 @@ def test_only_the_states_of_a_deleted_user_s_mails_are_kept(store: MailStore, ta
     left = [item["pk"] for item in table.scan() if ADA in item["pk"] + item["sk"]]
     assert left and all(pk.startswith("M#") for pk in left)
     theirs = [item for item in table.scan() if item["pk"].startswith(f"W#{GRACE}#")]
-    assert len(theirs) == 2 * len(NOTICE_KINDS)
+    assert len(theirs) == 2 * len(MERGED_KINDS)
 
 
 def test_no_entry_is_added_to_a_deleted_window(store: MailStore, table: Table) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -18,12 +19,16 @@ from tests.support.rest import CONTEXT, Answer, event, principal, send
 from tests.support.tables import create_table
 from tests.unit.notifications.world import ADA, GRACE, account_event, deletion, transfer_event, user_event
 
+EARLIEST = "ntf_00000000000000000000000000"
+
 
 @pytest.fixture(autouse=True)
 def table() -> Iterator[None]:
     with moto.mock_aws():
         create_table(boto3.client("dynamodb"), "notifications")
-        boto3.client("secretsmanager").create_secret(Name=config().fingerprint_secret, SecretString="a key for tests")
+        for purpose in ("cursor", "request"):
+            name = f"{config().stack}-{purpose}-key"
+            boto3.client("secretsmanager").create_secret(Name=name, SecretString='{"1": "a key for tests"}')
         yield
 
 
@@ -143,15 +148,28 @@ def test_a_cursor_is_valid_only_for_its_caller_and_filters() -> None:
         assert (refused.status, refused.code) == (400, "invalid_cursor")
 
 
-def test_a_forged_cursor_lists_nothing() -> None:
-    deliver(transfer_event(1))
-    newest = listed().json["data"][0]["id"]
-    scope = json.dumps([ADA, "/v1/notifications", {"after": newest, "unread": None}])
-    for position in ("", "!", "A", "ntf_", "\x00", "~~"):
-        digest = hashlib.sha256(f"{scope}\n{position}".encode()).digest()[:8]
-        cursor = base64.urlsafe_b64encode(digest + position.encode()).decode().rstrip("=")
-        answer = listed(after=newest, cursor=cursor)
-        assert answer.status == 400 if position == "" else answer.json["data"] == []
+def test_a_forged_cursor_is_refused() -> None:
+    """What a client could make without the key: the unkeyed digest of earlier versions, and other keys' digests."""
+    deliver(transfer_event(1), transfer_event(2))
+    oldest = listed().json["data"][1]["id"]
+    real = listed(limit="1", after=EARLIEST).json["next_cursor"]
+    assert listed(limit="1", after=EARLIEST, cursor=real).status == 200
+    scope = json.dumps([ADA, "/v1/notifications", {"after": EARLIEST, "unread": None}])
+    for position in ("", "!", "A", "ntf_", oldest, "\x00", "~~"):
+        plain = f"{scope}\n{position}".encode()
+        forged = [
+            hashlib.sha256(plain).digest()[:8] + position.encode(),
+            f"1:{hashlib.sha256(plain).hexdigest()} {position}".encode(),
+            f"1:{hmac.new(b'', plain, hashlib.sha256).hexdigest()} {position}".encode(),
+            f"{_decoded(real).split()[0]} {position}".encode(),
+        ]
+        for cursor in (base64.urlsafe_b64encode(each).decode().rstrip("=") for each in forged):
+            answer = listed(limit="1", after=EARLIEST, cursor=cursor)
+            assert (answer.status, answer.code) == (400, "invalid_cursor")
+
+
+def _decoded(cursor: str) -> str:
+    return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
 
 
 def test_marking_one_as_read() -> None:

@@ -110,10 +110,12 @@ def test_a_cancellation_without_a_failed_condition_is_raised() -> None:
 
 
 def test_a_key_is_bound_once(store: NotificationStore) -> None:
-    key = IdempotencyKey("scope", "fingerprint")
+    key = IdempotencyKey("scope", ("fingerprint",))
     assert [store.bind_key(ADA, key, newest) for newest in ("", "ntf_2")] == [None, ""]
+    rotated = IdempotencyKey("scope", ("under a new key", "fingerprint"))
+    assert store.bind_key(ADA, rotated, "ntf_2") == ""
     with pytest.raises(Refusal, match="idempotency_key_reused"):
-        store.bind_key(ADA, IdempotencyKey("scope", "other"), "ntf_3")
+        store.bind_key(ADA, IdempotencyKey("scope", ("other",)), "ntf_3")
 
 
 @pytest.mark.parametrize("number", [0, 1, 501])
@@ -126,8 +128,8 @@ def test_only_the_deletion_marker_of_a_deleted_inbox_is_left(
     for each in range(1, number):  # past the store: moto is slow at transactions
         for user_id in (ADA, GRACE):
             table.put({"pk": f"U#{user_id}", "sk": f"N#{each}"})
-    store.bind_key(ADA, IdempotencyKey("scope", "fingerprint"), "ntf_1")
-    store.bind_key(GRACE, IdempotencyKey("scope", "fingerprint"), "ntf_1")
+    store.bind_key(ADA, IdempotencyKey("scope", ("fingerprint",)), "ntf_1")
+    store.bind_key(GRACE, IdempotencyKey("scope", ("fingerprint",)), "ntf_1")
     for expires_at in (1, 2):
         store.delete_inbox(ADA, expires_at)
     hers = [item for item in table.scan() if item["pk"] != f"U#{ADA}"]

@@ -13,9 +13,12 @@ from common.contracts.accounts import Party
 from common.contracts.events import Actor
 from common.contracts.transfers import Complete
 from common.dynamo import Cancelled, ConditionFailed, Table
+from common.errors import Stale
 from common.events import OUTBOX
 from common.idempotency import Answer, IdempotencyKey
 
+from functions.transfers.domain.declines import MAX_DECLINES_PER_HOUR, hour_of
+from functions.transfers.domain.deposits import RailAnswer
 from functions.transfers.domain.intents import KeyBinding
 from functions.transfers.domain.recovery import DueTransfer, due_shard, first_due_at
 from functions.transfers.domain.transfers import Transfer, TransferState
@@ -30,7 +33,7 @@ from tests.support.tables import create_table
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 ANN, BOB = "usr_01K0000000000000000000000A", "usr_01K0000000000000000000000B"
-KEY = IdempotencyKey("scope", "fingerprint")
+KEY = IdempotencyKey("scope", ("fingerprint",))
 
 
 @pytest.fixture(params=["moto", "memory"])
@@ -104,14 +107,15 @@ def test_an_intent_and_its_key_are_written_together(store: TransferStore, table:
     assert OUTBOX in key
     assert "transfer.created" in key[OUTBOX]
     assert OUTBOX not in item
-    assert (item["payer"], item["payee"], item["due_shard"]) == (ANN, BOB, due_shard(record.id))
+    assert (item["payer"], item["due_shard"]) == (ANN, due_shard(record.id))
+    assert "payee" not in item
     assert item["due_at"] == "2026-11-21T09:30:30.000Z"
 
 
 def test_a_used_key_writes_nothing_and_returns_its_binding(store: TransferStore, table: Table) -> None:
     first, second = transfer(), transfer()
     create(store, first)
-    assert create(store, second, IdempotencyKey("scope", "another")) == KeyBinding("fingerprint", first.id)
+    assert create(store, second, IdempotencyKey("scope", ("another",))) == KeyBinding("fingerprint", first.id)
     assert store.find(second.id) is None
     assert len(list(table.scan())) == 2
 
@@ -126,7 +130,7 @@ def test_a_taken_id_under_a_free_key_is_a_fault(store: TransferStore) -> None:
     record = transfer()
     create(store, record)
     with pytest.raises(Cancelled):
-        create(store, record, IdempotencyKey("other", "fingerprint"))
+        create(store, record, IdempotencyKey("other", ("fingerprint",)))
     assert store.find_binding("other") is None
 
 
@@ -181,10 +185,12 @@ def test_closing_from_a_stale_record_is_a_fault(store: TransferStore) -> None:
 def test_history_merges_sent_and_received(store: TransferStore, history: HistoryStore) -> None:
     out, into, own, other = transfer(1), transfer(2, BOB, ANN), transfer(3, ANN, ANN), transfer(4, BOB, BOB)
     deposit = transfer(5, ANN, ANN, "card")
-    for number, record in enumerate((out, into, own, other, deposit)):
-        create(store, record, IdempotencyKey(f"{number}", "f"))
+    unseen = transfer(6)
+    for number, record in enumerate((out, into, own, other, deposit, unseen)):
+        create(store, record, IdempotencyKey(f"{number}", ("f",)))
+    out, into = (close(store, closed(record)).transfer for record in (out, into))
     for chunk in (1, 2, 100):
-        assert list(history.list(ANN, "", "~", chunk)) == [deposit, own, into, out]
+        assert list(history.list(ANN, "", "~", chunk)) == [unseen, deposit, own, into, out]
         assert list(history.list(BOB, "", "~", chunk)) == [other, into, out]
     assert list(history.list(ANN, into.id, own.id, 10)) == [own, into]
     assert list(history.list(ANN, "~", "", 10)) == []
@@ -249,7 +255,7 @@ def test_a_due_transfer_is_claimed_by_one(store: TransferStore, recovery: Recove
 
 
 def test_what_a_usual_transfer_costs() -> None:
-    """Write units: 2 + 2 for the key and the record in their transaction, 2 to close. The indexes take 3 and 1 more."""
+    """Write units: 2 + 2 for the key and the record in their transaction, 2 to close. The indexes take 2 and 2 more."""
     table = MemoryTable()
     store = TransferStore(table)
     record = replace(
@@ -257,7 +263,7 @@ def test_what_a_usual_transfer_costs() -> None:
     )
     agent = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0"
     actor = Actor(ANN, "ses_01K0000000000000000000000A", "203.0.113.77", agent)
-    key = IdempotencyKey("a" * 64, "b" * 64)
+    key = IdempotencyKey("a" * 64, ("1:" + "b" * 64,))
     store.create(record, key, record.event(NOW, actor), first_due_at("transfer", NOW), None)
     ended = closed(record)
     close(store, ended)
@@ -305,3 +311,134 @@ def test_a_record_whose_party_was_deleted_is_closed_only_in_its_current_state(
     assert stored == (without_personal_data(record, BOB), None, 0)
     ended = closed(stored.transfer)
     assert close(store, ended).transfer == ended
+
+
+def answered(record: Transfer, outcome: str, operation: str = "collect", code: str = "") -> Transfer:
+    return record.answered(RailAnswer(record.id, operation, outcome, code))  # type: ignore[arg-type]
+
+
+def due_ids(recovery: RecoveryStore, record: Transfer) -> list[tuple[str, str]]:
+    return list(recovery.due(due_shard(record.id), "9999", 10))
+
+
+def test_a_rail_answer_is_recorded_for_the_state_that_was_read(store: TransferStore, recovery: RecoveryStore) -> None:
+    record = transfer()
+    create(store, record)
+    declined = answered(record, "declined", code="card_declined")
+    store.record_rail_answer(record, declined, "2026-11-21T09:31:00.000Z")
+    assert store.find(record.id) == (declined, None, 0)
+    confirmed = answered(declined, "confirmed")
+    with pytest.raises(Stale):
+        store.record_rail_answer(record, answered(record, "confirmed"), "2026-11-21T09:31:00.000Z")
+    with pytest.raises(Stale):
+        store.record_rail_answer(closed(declined), confirmed, "2026-11-21T09:31:00.000Z")
+    with pytest.raises(Stale):
+        store.record_rail_answer(transfer(), answered(transfer(), "confirmed"), "2026-11-21T09:31:00.000Z")
+    store.record_rail_answer(declined, confirmed, "2026-11-21T09:31:00.000Z")
+    assert store.find(record.id) == (replace(record, rail_outcome="confirmed"), None, 0)
+    assert due_ids(recovery, record) == [(record.id, first_due_at("transfer", NOW))], "as due as before"
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("declined", "card_declined"), ("failed", "")])
+def test_a_transfer_does_not_end_without_a_posting_once_its_rail_has_confirmed(
+    store: TransferStore, recovery: RecoveryStore, outcome: str, code: str
+) -> None:
+    record = transfer()
+    create(store, record)
+    confirmed = answered(record, "confirmed")
+    store.record_rail_answer(record, confirmed, "2026-11-21T09:31:00.000Z")
+    with pytest.raises(ConditionFailed):
+        close(store, closed(record, outcome, code))
+    assert store.find(record.id) == (confirmed, None, 0)
+    assert len(due_ids(recovery, record)) == 1
+    refunded = answered(confirmed, "confirmed", "refund")
+    store.record_rail_answer(confirmed, refunded, "2026-11-21T09:32:00.000Z")
+    stored = close(store, closed(record, "returned"))
+    assert stored.transfer == replace(closed(refunded, "returned"), rail_outcome="refunded")
+    assert (stored.transfer.status, stored.transfer.decline_code) == ("failed", "returned")
+    assert due_ids(recovery, record) == []
+
+
+def test_a_transfer_whose_rail_has_confirmed_completes(store: TransferStore) -> None:
+    record = transfer()
+    create(store, record)
+    confirmed = answered(record, "confirmed")
+    store.record_rail_answer(record, confirmed, "2026-11-21T09:31:00.000Z")
+    # The saga's copy of the record is older than the answer.
+    assert close(store, closed(record)).transfer == closed(confirmed)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("declined", "card_declined"), ("failed", "")])
+def test_a_confirmation_after_the_end_is_due_until_it_is_refunded(
+    store: TransferStore, recovery: RecoveryStore, outcome: str, code: str
+) -> None:
+    record = transfer()
+    create(store, record)
+    ended = closed(record, outcome, code)
+    close(store, ended)
+    assert due_ids(recovery, record) == []
+    confirmed = answered(ended, "confirmed")
+    store.record_rail_answer(ended, confirmed, "2026-11-21T09:31:00.000Z")
+    assert due_ids(recovery, record) == [(record.id, "2026-11-21T09:31:00.000Z")]
+    assert recovery.claim(DueTransfer(record.id, "2026-11-21T09:31:00.000Z"), "2026-11-21T09:32:00.000Z")
+    refunded = answered(confirmed, "confirmed", "refund")
+    store.record_rail_answer(confirmed, refunded, "2026-11-21T09:33:00.000Z")
+    assert due_ids(recovery, record) == []
+    stored = store.find(record.id)
+    assert stored is not None
+    assert stored.transfer == refunded
+    assert not recovery.claim(DueTransfer(record.id, "2026-11-21T09:32:00.000Z"), "2026-11-21T09:34:00.000Z")
+
+
+def test_a_key_and_the_declines_are_looked_up_together(store: TransferStore, table: Table) -> None:
+    hour, next_hour = hour_of(NOW), hour_of(NOW + timedelta(hours=1))
+    assert store.look_up(KEY.scope, ANN, hour) == (None, 0)
+    record = transfer()
+    create(store, record)
+    assert store.look_up(KEY.scope, ANN, hour) == (KeyBinding("fingerprint", record.id), 0)
+    for cause in ("req-1", "req-1", "req-2", "req-2"):
+        assert store.count_decline(ANN, hour, cause), "a retry is counted once, and is not the limit"
+    assert store.look_up(KEY.scope, ANN, hour) == (KeyBinding("fingerprint", record.id), 2)
+    assert store.look_up("unused", ANN, hour) == (None, 2)
+    assert store.look_up("unused", ANN, next_hour) == (None, 0)
+    assert store.look_up("unused", BOB, hour) == (None, 0)
+    item = table.get((f"D#{ANN}#2026-11-21T09:00:00.000Z", "D"))
+    assert item is not None
+    assert item["expires_at"] == int(datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp())
+
+
+def test_declines_are_counted_up_to_the_limit(store: TransferStore) -> None:
+    hour = hour_of(NOW)
+    counted = [store.count_decline(ANN, hour, f"req-{number}") for number in range(MAX_DECLINES_PER_HOUR + 2)]
+    assert counted == [True] * MAX_DECLINES_PER_HOUR + [False] * 2
+    assert store.count_decline(ANN, hour, f"req-{MAX_DECLINES_PER_HOUR - 1}"), "the retry of the last one"
+    assert store.look_up("unused", ANN, hour) == (None, MAX_DECLINES_PER_HOUR)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "listed"), [("", False), ("posted", True), ("declined", False), ("failed", False), ("returned", False)]
+)
+def test_a_payees_list_has_what_moved_money(
+    store: TransferStore, history: HistoryStore, table: Table, outcome: str, listed: bool
+) -> None:
+    record = transfer()
+    create(store, record)
+    if outcome:
+        close(store, closed(record, outcome, "account_frozen"))
+    assert [each.id for each in history.list(BOB, "", "~", 10)] == [record.id] * listed
+    assert [each.id for each in history.list(ANN, "", "~", 10)] == [record.id]
+    item = table.get((f"T#{record.id}", "R"))
+    assert item is not None
+    assert item.get("payee") == ({"": None, "posted": BOB}.get(outcome, f"hidden#{BOB}"))
+
+
+def test_the_records_of_a_deleted_user_are_found_pending_and_hidden(store: TransferStore, users: UserStore) -> None:
+    pending, declined, failed, posted, foreign = (transfer(number) for number in range(5))
+    foreign = replace(foreign, destination=replace(foreign.destination, owner_id="usr_eve"))
+    for number, record in enumerate((pending, declined, failed, posted, foreign)):
+        create(store, record, IdempotencyKey(f"{number}", ("f",)))
+    for record, outcome in ((declined, "declined"), (failed, "failed"), (posted, "posted")):
+        close(store, closed(record, outcome, "account_frozen"))
+    found = [each.transfer.id for each in users.records(BOB)]
+    assert sorted(found) == sorted(record.id for record in (pending, declined, failed, posted))
+    assert {each.transfer.id for each in users.records(ANN)} >= {foreign.id, pending.id, declined.id}

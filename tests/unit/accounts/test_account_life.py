@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from common.clock import timestamp
-from common.contracts.accounts import CloseAccounts, Post, Reserve, Settle
+from common.contracts.accounts import CloseAccounts, Expect, Post, Refuse, Reserve, Settle
 from common.contracts.events import SYSTEM, Actor
-from common.errors import Contended
+from common.errors import Contended, Refusal
 from pydantic import ValidationError
 
 from functions.accounts.models.accounts import AccountResource, OpenAccount, PatchAccount
@@ -65,6 +65,13 @@ class AccountWorld(World):
 
     def fund(self, account_id: str = "", amount: int = 100) -> None:
         assert self.move(RAIL, account_id or self.account, amount) == "posted"
+
+    def expect(self, account_id: str = "") -> Expect:
+        """Make an account expect money."""
+        self._number += 1
+        expect = Expect(f"trf_{self._number:026}", account_id or self.account, 100, "USD")
+        assert self.ledger.expect(expect).outcome == "expected"
+        return expect
 
     def lines(self, account_id: str = "") -> list[dict[str, Any]]:
         return [item for item in self.table.items() if item["pk"] == f"E#{account_id or self.account}"]
@@ -130,10 +137,10 @@ def test_the_event_sequence_of_an_account_ascends(world: AccountWorld) -> None:
 
 def test_a_low_balance_alert_is_set_and_removed(world: AccountWorld) -> None:
     world.patch(low_balance_alert=500)
-    assert world.head(world.account)["low_balance_alert"] == 500
+    assert world.head(world.account)["low_balance_alert"] == world.shown().low_balance_alert == 500
     world.patch(low_balance_alert=None)
     assert "low_balance_alert" not in world.head(world.account)
-    assert "low_balance_alert" not in world.shown().model_dump()
+    assert world.shown().low_balance_alert is None
 
 
 @pytest.mark.parametrize(
@@ -158,7 +165,7 @@ def test_an_invalid_patch_is_refused(fields: dict[str, object]) -> None:
         PatchAccount.model_validate(fields)
 
 
-def test_owners_and_admins_change_only_tnext_default_own_fields(world: AccountWorld) -> None:
+def test_owners_and_admins_change_only_their_own_fields(world: AccountWorld) -> None:
     fields: dict[str, Any]
     for fields in (
         {"status": "frozen"},
@@ -174,10 +181,12 @@ def test_owners_and_admins_change_only_tnext_default_own_fields(world: AccountWo
     refused("not_found", partial(world.admin, NOBODYS_ACCOUNT, status="frozen"), world)
 
 
-def test_an_admin_does_not_set_tnext_default_own_credit_limit(world: AccountWorld) -> None:
+@pytest.mark.parametrize("fields", [{"credit_limit": 1}, {"status": "frozen"}, {"status": "active"}, {"hot": True}])
+def test_an_admin_decides_nothing_of_their_own_account(world: AccountWorld, fields: dict[str, Any]) -> None:
     own = world.open(ADMIN, type="credit")
-    refused("forbidden", partial(world.admin, own, credit_limit=1), world)
-    assert world.admin(own, name="Mine", status="frozen").status == "frozen"
+    for patch in (fields, {**fields, "name": "Mine"}):
+        refused("forbidden", partial(world.admin, own, **patch), world)
+    assert world.admin(own, name="Mine").name == "Mine"
 
 
 def test_a_patch_is_applied_to_what_a_concurrent_write_left(world: AccountWorld) -> None:
@@ -441,6 +450,49 @@ def test_money_that_arrives_while_closing_keeps_the_account_open(world: AccountW
     once(world.table, "transact", "before", world.fund)
     refused("account_not_empty", world.close)
     assert (world.shown().status, world.default()) == ("active", world.account)
+    world.reconcile()
+
+
+def test_an_account_that_expects_money_is_not_closed(world: AccountWorld) -> None:
+    other = world.open(ADA)
+    first, second = world.expect(), world.expect()
+    refused("account_not_empty", world.close, world)
+    refused("account_not_empty", partial(world.close, caller=ADMIN), world)
+    refused("account_not_empty", world.close_all, world)
+    with pytest.raises(Refusal) as refusal:
+        world.close()
+    assert refusal.value.detail == "Money is on its way to this account. Wait until it has arrived."
+    world.fund()
+    with pytest.raises(Refusal) as refusal:
+        world.close()
+    assert refusal.value.detail == ""
+    world.move(world.account, RAIL, 100)
+    world.ledger.refuse(Refuse(first.transfer_id, "failed", expecting_account_id=world.account))
+    refused("account_not_empty", world.close, world)
+    world.ledger.refuse(Refuse(second.transfer_id, "failed", expecting_account_id=world.account))
+    world.close()
+    assert world.close_all() == "done"
+    assert {world.shown(account).status for account in (world.account, other)} == {"closed"}
+    world.reconcile()
+
+
+@pytest.mark.parametrize("close", [AccountWorld.close, AccountWorld.close_all])
+def test_an_expectation_during_the_closing_keeps_it_open(
+    world: AccountWorld, close: Callable[[AccountWorld], object]
+) -> None:
+    once(world.table, "transact", "before", world.expect)
+    refused("account_not_empty", partial(close, world))
+    assert (world.shown().status, world.default()) == ("active", world.account)
+    assert world.head(world.account)["incoming"] == 1
+    world.reconcile()
+
+
+def test_a_change_of_an_account_leaves_its_expectations(world: AccountWorld) -> None:
+    once(world.table, "transact", "before", world.expect)
+    world.patch(name="Rent")
+    world.expect()
+    world.admin(status="frozen")
+    assert world.head(world.account)["incoming"] == 2
     world.reconcile()
 
 

@@ -1,11 +1,14 @@
 import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
 import pytest
 from common.contracts.events import Actor
-from common.errors import Contended
+from common.errors import Contended, Refusal
 from common.idempotency import Answer, IdempotencyKey, KeyedAnswer
 from pydantic import ValidationError
 
@@ -13,7 +16,7 @@ from functions.accounts.models.accounts import AccountResource, OpenAccount
 from tests.support.memory_table import Call
 from tests.unit.accounts.world import ADA, BOB, NOBODYS_ACCOUNT, Crash, World, crash, once, refused
 
-KEY = IdempotencyKey("scope", "fingerprint")
+KEY = IdempotencyKey("scope", ("fingerprint",))
 ACTOR = Actor(ADA, "ses_01K0000000000000000000000A", "203.0.113.7", "tests")
 
 
@@ -44,6 +47,7 @@ def test_a_new_account_is_empty_and_the_default_of_its_currency(world: World) ->
         "held": 0,
         "available": 0,
         "credit_limit": 0,
+        "low_balance_alert": None,
         "pin_set": False,
         "created_at": world.now(),
     }
@@ -153,7 +157,7 @@ def test_a_key_opens_one_account_and_replays_its_answer(world: World) -> None:
 
 def test_a_key_with_another_body_is_refused_and_opens_nothing(world: World) -> None:
     open_(world, key=KEY)
-    refused("idempotency_key_reused", lambda: open_(world, key=replace(KEY, fingerprint="other"), currency="EUR"))
+    refused("idempotency_key_reused", lambda: open_(world, key=replace(KEY, fingerprints=("other",)), currency="EUR"))
     assert len(heads(world)) == 1
 
 
@@ -217,8 +221,64 @@ def test_pages_are_complete_and_newest_first(world: World) -> None:
 
 def test_a_page_of_a_hundred_is_read_in_one_batch(world: World) -> None:
     for _ in range(101):
-        world.open(ADA)
+        # A user has at most 20 open accounts, and any number of closed ones.
+        world.set_status(world.open(ADA), "closed")
     page = world.accounts.page(ADA, None, 100)
     assert len(page.items) == 100
     assert all(newer.account.id > older.account.id for newer, older in pairwise(page.items))
     assert len(world.accounts.page(ADA, page.next_position, 100).items) == 1
+
+
+# --- the cap ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_user_has_at_most_twenty_open_accounts(world: World) -> None:
+    accounts = [world.open(ADA, currency) for currency in ("USD", "EUR") * 10]
+    refused("limit_reached", lambda: open_(world), world)
+    world.set_status(accounts[0], "frozen")
+    refused("limit_reached", lambda: open_(world, currency="GBP"), world)
+    assert open_(world, BOB).answer.status == 201
+    world.accounts.close(accounts[1], ADA, ACTOR, is_admin=False)
+    assert open_(world).answer.status == 201
+    refused("limit_reached", lambda: open_(world), world)
+
+
+def test_concurrent_requests_open_no_more_than_twenty_accounts(world: World) -> None:
+    for _ in range(18):
+        world.open(ADA)
+    with ThreadPoolExecutor(8) as pool:
+        codes = Counter(pool.map(lambda _: attempted(lambda: open_(world)), range(8)))
+    assert codes == {"": 2, "limit_reached": 6}
+    assert len(heads(world)) == 20
+
+
+def test_an_account_that_is_opened_meanwhile_counts(world: World) -> None:
+    for _ in range(19):
+        world.open(ADA)
+    once(world.table, "transact", "before", lambda: open_(world))
+    refused("limit_reached", lambda: open_(world))
+    assert len(heads(world)) == 20
+
+
+def test_a_key_replays_the_answer_of_the_twentieth_account(world: World) -> None:
+    for _ in range(19):
+        world.open(ADA)
+    first = open_(world, key=KEY)
+    assert open_(world, key=KEY) == KeyedAnswer(first.answer, replayed=True)
+    refused("idempotency_key_reused", lambda: open_(world, key=replace(KEY, fingerprints=("other",))), world)
+
+
+def test_accounts_from_before_openings_were_counted_count(world: World) -> None:
+    for _ in range(20):
+        world.open(ADA)
+    world.table.delete((f"U#{ADA}", "N#A#"))
+    refused("limit_reached", lambda: open_(world), world)
+
+
+def attempted(act: Callable[[], object]) -> str:
+    """The code of the refusal, "" if there is none."""
+    try:
+        act()
+    except Refusal as refusal:
+        return refusal.code
+    return ""

@@ -51,7 +51,7 @@ def test_a_pin_whose_reply_was_lost_is_set_once(world: World) -> None:
     assert (kept["tries"], kept["version"]) == (0, 2)
 
 
-@pytest.mark.parametrize("key", [None, IdempotencyKey("scope", "fingerprint")])
+@pytest.mark.parametrize("key", [None, IdempotencyKey("scope", ("fingerprint",))])
 def test_a_reset_whose_reply_was_lost_is_done_once(world: World, key: IdempotencyKey | None) -> None:
     account = world.open(ADA)
     world.pins.set(account, ADA, PIN, None, ACTOR)
@@ -65,7 +65,7 @@ def test_a_reset_whose_reply_was_lost_is_done_once(world: World, key: Idempotenc
 
 
 def test_two_concurrent_resets_with_one_key_both_succeed(world: World) -> None:
-    account, key = world.open(ADA), IdempotencyKey("scope", "fingerprint")
+    account, key = world.open(ADA), IdempotencyKey("scope", ("fingerprint",))
     world.pins.set(account, ADA, PIN, None, ACTOR)
     world.pins.request_reset(account, ADA, None, ACTOR)
     world.table.changes.clear()

@@ -11,13 +11,14 @@ from common.errors import Contended, Refusal
 from common.idempotency import IdempotencyKey
 from pydantic import ValidationError
 
+from functions.accounts.domain.pins import COMMON_PINS, is_weak
 from functions.accounts.models.pins import ConfirmPin, SetPin
 from tests.support.memory_table import Call
 from tests.unit.accounts.world import ADA, BOB, NOBODYS_ACCOUNT, SECRET, Crash, World, crash, once, refused
 
 ACTOR = Actor(ADA, "ses_01K0000000000000000000000A", "203.0.113.7", "tests")
 PIN, WRONG, NEW = "135790", "246801", "908070"
-KEY = IdempotencyKey("scope", "fingerprint")
+KEY = IdempotencyKey("scope", ("fingerprint",))
 
 
 class PinWorld(World):
@@ -39,6 +40,11 @@ class PinWorld(World):
     def lock(self) -> None:
         for _ in range(5):
             assert self.check(WRONG) == "invalid_pin"
+
+    def lock_now(self) -> None:
+        """Lock the PIN, however often it was tried before."""
+        while self.check(WRONG) != "pin_locked":
+            pass
 
     def reset(self, pin: str = NEW, code: str = "424242", key: IdempotencyKey | None = None) -> bool:
         return self.pins.reset(self.account, ADA, code, pin, key, ACTOR)
@@ -269,6 +275,117 @@ def test_a_pin_is_six_digits(pin: Any) -> None:
         ConfirmPin.model_validate({"code": "123456", "new_pin": pin})
 
 
+# --- weak PINs --------------------------------------------------------------------------------------------------------
+
+WEAK = ["000000", "999999", "012345", "456789", "987654", "890123", "210987", "696969", "159753", "010203"]
+STRONG = ["135790", "908070", "012346", "112234", "000001", "246801", "135791", "345679"]
+
+
+@pytest.mark.parametrize("pin", WEAK)
+def test_a_weak_pin_is_refused(world: PinWorld, pin: str) -> None:
+    account = world.open(ADA)
+    refused("weak_pin", lambda: world.pins.set(account, ADA, pin, None, ACTOR), world)
+    assert world.set(pin, PIN) == "weak_pin"
+    world.ask_reset()
+    assert outcome(lambda: world.reset(pin)) == "weak_pin"
+    assert world.check(PIN) == ""
+    # The code was not used up.
+    assert not world.reset(NEW)
+
+
+@pytest.mark.parametrize("pin", STRONG)
+def test_other_pins_are_accepted(pin: str) -> None:
+    assert not is_weak(pin)
+
+
+def test_the_twenty_commonest_pins_are_weak() -> None:
+    assert len(COMMON_PINS) == 20
+    assert all(map(is_weak, COMMON_PINS))
+    assert sum(is_weak(f"{pin:06}") for pin in range(10**6)) == 20 + 30 - 5
+
+
+def test_a_weak_pin_does_not_help_to_guess_the_current_one(world: PinWorld) -> None:
+    assert [world.set("000000", WRONG), world.tries] == ["invalid_pin", 1]
+    # The right PIN, compared before the others locked it.
+    once(world.table, "update", "before", world.lock_now)
+    assert world.set("000000", PIN) == "pin_locked"
+    refused("not_found", lambda: world.pins.set(world.account, BOB, "000000", PIN, ACTOR), world)
+
+
+# --- tries of a day ---------------------------------------------------------------------------------------------------
+
+
+def guesses(world: PinWorld, number: int) -> list[str]:
+    """Wrong tries, with a right one after every fourth."""
+    return [
+        code for each in range(number) for code in (world.check(WRONG), *([world.check(PIN)] if each % 4 == 3 else []))
+    ]
+
+
+def test_there_are_twenty_wrong_tries_a_day_whatever_right_ones_come_between(world: PinWorld) -> None:
+    found = guesses(world, 19)
+    assert Counter(found) == {"invalid_pin": 19, "": 4}
+    assert [world.check(PIN), world.check(WRONG)] == ["", "invalid_pin"]
+    assert [world.check(PIN), world.check(WRONG), world.set(NEW, PIN)] == ["pin_locked"] * 3
+    types = [event["type"] for event in world.events()]
+    assert types == ["pin.failed"] * 20 + ["pin.locked"]
+
+
+def test_the_tries_of_a_day_are_over_with_the_utc_day(world: PinWorld) -> None:
+    guesses(world, 20)
+    assert world.check(PIN) == "pin_locked"
+    world.clock.advance(hours=14, minutes=29, seconds=59)
+    assert world.now()[:19] == "2026-11-21T23:59:59"
+    assert world.check(PIN) == "pin_locked"
+    world.clock.advance(seconds=1)
+    assert world.check(PIN) == ""
+    assert Counter(guesses(world, 20)) == {"invalid_pin": 20, "": 4, "pin_locked": 1}
+
+
+def test_another_pin_keeps_the_tries_of_the_day_and_a_mailed_code_ends_them(world: PinWorld) -> None:
+    guesses(world, 12)
+    assert [world.set(NEW, PIN), world.set(PIN, NEW)] == ["", ""]
+    assert Counter(guesses(world, 8)) == {"invalid_pin": 8, "": 1, "pin_locked": 1}
+    world.ask_reset()
+    world.reset(PIN)
+    assert [world.check(WRONG), world.check(PIN)] == ["invalid_pin", ""]
+
+
+def test_concurrent_guesses_between_successes_get_no_more_than_twenty_answers(world: PinWorld) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = Counter(pool.map(world.check, [PIN, WRONG] * 60))
+    assert found["invalid_pin"] <= 20
+    assert len([event for event in world.events() if event["type"] == "pin.failed"]) == found["invalid_pin"]
+
+
+def test_a_try_counts_even_if_a_success_hid_another_try_since(world: PinWorld) -> None:
+    def hide() -> None:
+        assert [world.check(WRONG), world.check(PIN)] == ["invalid_pin", ""]
+
+    once(world.table, "transact", "before", hide)
+    assert world.check(WRONG) == "invalid_pin"
+    item = world.item(f"A#{world.account}", "P")
+    assert item is not None
+    assert (item["tries"], item["day_tries"], item["day"]) == (1, 2, "2026-11-21")
+
+
+def test_a_success_compared_before_the_last_try_of_the_day_is_locked_out(world: PinWorld) -> None:
+    guesses(world, 19)
+    once(world.table, "update", "before", lambda: world.check(WRONG))
+    assert world.check(PIN) == "pin_locked"
+
+
+# --- rotation ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pin_stays_valid_when_the_key_is_rotated(world: PinWorld) -> None:
+    world.keys["2"] = b"a new key"
+    assert [world.check(WRONG), world.check(PIN), world.set(NEW, PIN), world.check(NEW)] == ["invalid_pin", "", "", ""]
+    item = world.item(f"A#{world.account}", "P")
+    assert item is not None
+    assert item["digest"].startswith("2:")
+
+
 # --- resetting --------------------------------------------------------------------------------------------------------
 
 
@@ -309,7 +426,7 @@ def test_a_reset_on_a_busy_account(world: PinWorld) -> None:
 
 def test_a_key_mails_one_code(world: PinWorld) -> None:
     assert [world.ask_reset(KEY), world.ask_reset(KEY), world.ask_reset(KEY)] == [False, True, True]
-    refused("idempotency_key_reused", lambda: world.ask_reset(IdempotencyKey("scope", "another")))
+    refused("idempotency_key_reused", lambda: world.ask_reset(IdempotencyKey("scope", ("another",))))
     assert world.codes == {(ADA, world.account): "424242"}
 
 
@@ -329,7 +446,7 @@ def test_a_key_resets_once_even_if_the_reply_was_lost(world: PinWorld) -> None:
         world.reset(key=KEY)
     assert world.reset(key=KEY)
     assert world.check(NEW) == ""
-    refused("idempotency_key_reused", lambda: world.reset(key=IdempotencyKey("scope", "another")))
+    refused("idempotency_key_reused", lambda: world.reset(key=IdempotencyKey("scope", ("another",))))
 
 
 # --- transfers from an account with a PIN -----------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from common.clock import timestamp
-from common.contracts.accounts import Post, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import Expect, ExpectOutcome, Post, Refuse, Release, Reserve, Settle
 from common.dynamo import Item, Update
 from common.idempotency import Answer
 
+from functions.accounts.domain.hours import Hour
 from functions.accounts.domain.instruments import Card
 from functions.accounts.domain.payees import Payee
 from functions.accounts.domain.reconciliation.accounts import entries_of
@@ -23,6 +24,7 @@ from functions.accounts.domain.reconciliation.inspection import Inspection
 from functions.accounts.domain.reconciliation.pairs import bucket
 from functions.accounts.store.instruments import InstrumentStore
 from functions.accounts.store.payees import PayeeStore
+from tests.support.clock import FakeClock
 from tests.support.memory_table import MemoryTable
 from tests.unit.accounts.ledger.drawing import draw
 from tests.unit.accounts.ledger.world import ALICE, BOB, CAROL, EVA, FEES, RAIL, SHARDS, World, lapse_at, trf
@@ -30,6 +32,7 @@ from tests.unit.accounts.ledger.world import ALICE, BOB, CAROL, EVA, FEES, RAIL,
 ADA, BEN = f"usr_{ALICE[4:]}", f"usr_{BOB[4:]}"
 FUNDED, SENT, WAITING, DECLINED, REFUSED = map(trf, (9000, 1, 9001, 2, 3))
 OPEN, SETTLED, RELEASED, LAPSED, TOO_MUCH, EARLY = map(trf, range(101, 107))
+EXPECTED, ARRIVED, UNEXPECTED = map(trf, range(301, 304))
 PHONE = "+4915112345678"
 
 # Attributes that are neither money nor counts, and name neither an owner nor a time.
@@ -66,6 +69,9 @@ def written() -> list[Item]:
     world.ledger.reserve(Reserve(TOO_MUCH, ALICE, 5000, "USD"))
     world.ledger.release(Release(EARLY))
     world.ledger.settle(Settle(SETTLED, BOB, 35))
+    for transfer, account_id in ((EXPECTED, ALICE), (ARRIVED, BOB), (UNEXPECTED, EVA)):
+        world.ledger.expect(Expect(transfer, account_id, 9, "USD"))
+    world.ledger.refuse(Refuse(ARRIVED, "declined", "card_declined", expecting_account_id=BOB))
     world.set_limits(ALICE, daily=460)
     world.ledger.post(Post(trf(4), ALICE, BOB, 100, "USD"))
     world.set_credit(BOB, 40)
@@ -87,7 +93,7 @@ def written() -> list[Item]:
     table.put({"pk": f"U#usr_{EVA[4:]}", "sk": "X", "kept": True})
     table.put({"pk": f"A#{ALICE}", "sk": "P", "hash": "h", "tries": 0, "version": 1})
     card = Card("crd_1", "visa", "4242", 1, 2030, "Ada", timestamp(world.clock()))
-    InstrumentStore(table).add(ADA, card, "digest", None, Answer(201, "{}"))
+    InstrumentStore(table).add_card(ADA, card, ["digest", "older"], 10, Hour.of(FakeClock()()), None, Answer(201, "{}"))
     table.put({"pk": f"U#{ADA}", "sk": "B#bka_1"})
     for payee in (
         Payee(ADA, 2, "active", "Ada", "L", "ada@example.com", PHONE, "t"),
@@ -120,10 +126,12 @@ def test_a_correct_ledger_has_no_violations() -> None:
 def test_random_operations_leave_no_violations(seed: int) -> None:
     random, world = Random(seed), World(MemoryTable())
     held: list[str] = []
+    expected: list[Expect] = []
     for _ in range(120):
-        operation = draw(random, held)
+        operation = draw(random, held, expected)
         with suppress(ValueError):
-            world.run(operation)
+            if world.run(operation) == ExpectOutcome("expected") and isinstance(operation, Expect):
+                expected.append(operation)
         if isinstance(operation, Reserve):
             held.append(operation.transfer_id)
     found = wrong(world.table.items())  # type: ignore[attr-defined]
@@ -150,7 +158,8 @@ def drifts() -> Iterator[Any]:
     for number, item in enumerate(correct_items()):
         if item["pk"][0] in "AEIS" and item["sk"] != "P":
             # A batch may be clean before it counts as clean, and the amount of a hold that holds nothing is no money.
-            nothing = {"clean", "amount"} if item.get("status") == "declined" or item.get("amount") == 0 else {"clean"}
+            no_money = item.get("status") == "declined" or item.get("amount") == 0 or item["sk"] == "expect"
+            nothing = {"clean", "amount"} if no_money else {"clean"}
             for path in places(item):
                 if path[-1] in nothing:
                     continue
@@ -183,9 +192,12 @@ def test_a_lost_item_is_found(number: int) -> None:
     lost = items.pop(number)
     # What moved nothing, and what the reconciliation does not check, has no counterpart.
     silent = (
-        lost.get("outcome") in ("declined", "failed") or lost.get("status") == "declined" or lost.get("amount") == 0
+        (lost.get("outcome") in ("declined", "failed", "refused") and lost["transfer_id"] != ARRIVED)
+        or (lost["pk"], lost["sk"]) == (f"S#{ARRIVED}", "expect")
+        or lost.get("status") == "declined"
+        or lost.get("amount") == 0
     )
-    assert bool(wrong(items)) != bool(silent or lost["pk"][:1] + lost["sk"] in ("AP", "UX", "UB#bka_1"))
+    assert bool(wrong(items)) != bool(silent or lost["pk"][:1] + lost["sk"] in ("AP", "UX", "UB#bka_1", "UN#C#"))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +213,7 @@ def test_a_lost_item_is_found(number: int) -> None:
         (f"A#{ALICE}", "H", {"currency": "EUR"}, (1, "EUR")),
         (f"A#{ALICE}", "H", {"day": "2026-11-22"}, (3, ALICE)),
         (f"A#{ALICE}", "H", {"week": "2026-W01"}, (3, ALICE)),
-        (f"U#{ADA}", "C#crd_1", {"fingerprint": "another"}, (8, "crd_1")),
+        (f"U#{ADA}", "C#crd_1", {"fingerprints": ["another"]}, (8, "crd_1")),
         ("F#digest", "F", {"user_id": BEN}, (8, "crd_1")),
         ("P#ada@example.com", "P", {"user_id": BEN}, (8, BEN)),
         (f"P#{PHONE}", "P", {"sequence": 1}, (8, ADA)),
@@ -213,12 +225,27 @@ def test_a_lost_item_is_found(number: int) -> None:
         (f"S#{SETTLED}", "hold", {"status": "open"}, (4, SETTLED)),
         (f"S#{SETTLED}", "hold", {"settled_amount": 51}, (4, SETTLED)),
         (f"S#{LAPSED}", "hold", {"account_id": BOB}, (4, LAPSED)),
+        (f"A#{ALICE}", "H", {"incoming": 0}, (3, ALICE)),
+        (f"A#{ALICE}", "H", {"incoming": 2}, (3, ALICE)),
+        (f"A#{BOB}", "H", {"incoming": -1}, (3, BOB)),
+        (f"A#{EVA}", "H", {"incoming": 1}, (3, EVA)),
+        (f"S#{EXPECTED}", "expect", {"outcome": "refused"}, (3, ALICE)),
+        (f"S#{EXPECTED}", "expect", {"account_id": BOB}, (3, BOB)),
+        (f"S#{EXPECTED}", "expect", {"account_id": "acc_GHOST"}, (3, "acc_GHOST")),
+        (f"S#{UNEXPECTED}", "expect", {"outcome": "expected"}, (3, EVA)),
     ],
 )
 def test_a_violation_is_named(pk: str, sk: str, change: Item, found: tuple[int, str]) -> None:
     items = correct_items()
     next(item for item in items if (item["pk"], item["sk"]) == (pk, sk)).update(change)
     assert found in wrong(items)
+
+
+def test_a_closed_account_that_expects_money_is_found() -> None:
+    items = correct_items()
+    next(item for item in items if item["pk"] == f"A#{EVA}")["incoming"] = 1
+    next(item for item in items if item["pk"] == f"S#{UNEXPECTED}")["outcome"] = "expected"
+    assert wrong(items) == {(3, EVA)}
 
 
 def test_an_open_account_of_a_deleted_user_is_found() -> None:
@@ -351,6 +378,52 @@ def test_items_younger_than_the_inspection_are_ignored() -> None:
         others = [other for other in correct_items() if other != item]
         assert wrong(others, until=SECOND_DAY) != set()
         assert wrong(others, until=FIRST_DAY) == set()
+
+
+def expectation(minute: int, **changes: Any) -> Item:
+    """Return a younger expectation of Alice's."""
+    key = {"pk": f"S#{trf(320)}", "sk": "expect", "transfer_id": trf(320), "step": "expect"}
+    at = f"2026-11-22T00:{minute:02}:00.000Z"
+    return {**key, "outcome": "expected", "account_id": ALICE, "at": at, **changes}
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_an_expectation_that_is_being_made_may_be_counted(counted: bool) -> None:
+    items = correct_items()
+    next(item for item in items if item["pk"] == f"A#{ALICE}")["incoming"] += counted
+    items.append(expectation(5))
+    assert wrong(items, until=FIRST_DAY) == set()
+    assert wrong(items, until="2026-11-22T00:06") == (set() if counted else {(3, ALICE)})
+    items.append(expectation(7, sk="post", step="post", outcome="declined", legs=[]))
+    assert wrong(items, until="2026-11-22T00:06") == set()
+    assert wrong(items, until="2026-11-22T00:08") == ({(3, ALICE)} if counted else set())
+
+
+def test_a_head_that_was_read_before_the_expectations_is_compared_with_them() -> None:
+    items = correct_items()
+    head = next(item for item in items if item["pk"] == f"A#{ALICE}")
+    head["incoming"] += 1  # read after the partition of its expectation
+    assert wrong(items, until=FIRST_DAY) == {(3, ALICE)}
+    assert wrong(items, until=FIRST_DAY, incoming={ALICE: 1}) == set()
+    assert wrong(items, until=FIRST_DAY, incoming={ALICE: 2}) == {(3, ALICE)}
+
+
+def test_an_account_that_changed_meanwhile_is_not_judged_by_its_expectations() -> None:
+    items = correct_items()
+    head = next(item for item in items if item["pk"] == f"A#{ALICE}")
+    head.update(incoming=5, version=head["version"] + 1)
+    items.sort(key=lambda item: (item["pk"][0] == "A", item["pk"], item["sk"]))
+    inspection = Inspection(items, until=FIRST_DAY)
+    assert inspection.moving == {ALICE}
+    assert named(inspection.findings()) == set()
+
+
+def test_money_that_is_expected_for_two_days_is_named_and_is_no_violation() -> None:
+    items = correct_items()
+    assert Inspection(items, until="2026-11-23T09:00:00.000Z").overdue == []
+    late = Inspection(items, until="2026-11-23T10:00:00.000Z")
+    assert late.overdue == [(ALICE, f"expects money of {EXPECTED} since 2026-11-21T09:30:00.000Z")]
+    assert {each for each in named(late.findings()) if each[0] == 3} == set()
 
 
 def test_a_hold_resolved_after_the_time_of_the_inspection_counts_as_open() -> None:

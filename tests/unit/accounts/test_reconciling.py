@@ -7,7 +7,7 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-from common.contracts.accounts import Post, Reserve
+from common.contracts.accounts import Expect, ExpectOutcome, Post, Reserve
 from common.dynamo import Item, Put, Update
 
 from functions.accounts.service import reconciliation
@@ -107,6 +107,49 @@ def test_a_drift_is_published_once_and_again_when_the_drifts_change(world: World
     assert [report["number"] for report in world.reports()] == [1, 2, 3, 4, 5, 6]
 
 
+def test_an_expectation_that_is_not_counted_is_a_drift(world: World) -> None:
+    world.ledger.expect(Expect(trf(301), ALICE, 5, "USD"))
+    world.clock.advance(hours=1)
+    assert world.reconciliation.run().drifts == ()
+    world.drift(name="incoming")
+    (drift,) = world.reconciliation.run().drifts
+    assert (drift.number, drift.id, drift.what) == (3, ALICE, "expects 2 payments, its open expectations are 1")
+
+
+def test_an_expectation_during_every_inspection_is_no_drift(world: World) -> None:
+    """Each is made after its partition could be read and before the head is read."""
+    numbers = iter(range(301, 310))
+
+    class ExpectationsFirst(Random):
+        def shuffle(self, x: list[str]) -> None:  # type: ignore[override]
+            x.sort(reverse=True)
+
+    def work() -> None:
+        world.ledger.expect(Expect(trf(next(numbers)), ALICE, 5, "USD"))
+
+    class Store(BusyStore):
+        def items(self) -> Iterator[Item]:
+            for item in super().items():
+                if (item["pk"], item["sk"]) == HEAD:
+                    work()
+                    yield self._items.get(HEAD) or {}
+                else:
+                    yield item
+
+    store = Store(world.memory, lambda: None, ExpectationsFirst())
+    assert Reconciliation(store, world.clock, world.wait).run().drifts == ()
+    assert world.waits == [PAUSE_SECONDS]
+
+
+def test_money_that_is_expected_for_long_is_reported_and_is_no_drift(world: World) -> None:
+    world.ledger.expect(Expect(trf(301), ALICE, 5, "USD"))
+    at = world.now()
+    world.clock.advance(days=2, hours=1)
+    report = world.reconciliation.run()
+    assert report.drifts == ()
+    assert report.overdue == ((ALICE, f"expects money of {trf(301)} since {at}"),)
+
+
 @pytest.mark.parametrize("pause", [1, 2])
 def test_a_violation_that_goes_away_is_no_drift(world: World, pause: int) -> None:
     world.drift()
@@ -170,15 +213,17 @@ class BusyStore(ReconciliationStore):
 @pytest.mark.parametrize("seed", range(20))
 def test_a_table_in_motion_has_no_drifts_and_a_wrong_cent_is_found(world: World, seed: int) -> None:
     random, held = Random(seed), [trf(101)]
+    expected: list[Expect] = []
 
     def work() -> None:
-        operation = draw(random, held)
+        operation = draw(random, held, expected)
         # A credit that is folded while the table is read may be seen twice or never, and only the accounts service
         # moves the default of a closed account.
         if isinstance(operation, Fold | SetStatus):
             return
         with suppress(ValueError):
-            world.run(operation)
+            if world.run(operation) == ExpectOutcome("expected") and isinstance(operation, Expect):
+                expected.append(operation)
         if isinstance(operation, Reserve):
             held.append(operation.transfer_id)
 

@@ -12,9 +12,10 @@ from common.contracts.events import SYSTEM, Event
 from common.contracts.task import Done
 from common.dynamo import Item
 from common.errors import Refusal
-from common.idempotency import digest
+from common.keys import Keyring
 
 from functions.accounts.adapters.pins import BcryptPinDigests
+from functions.accounts.adapters.rail import SandboxCardCheck
 from functions.accounts.models.accounts import OpenAccount, opened
 from functions.accounts.models.instruments import linked
 from functions.accounts.service.accounts import Accounts
@@ -48,15 +49,17 @@ class World:
         self.asked: list[FindUser] = []
         self.codes: dict[tuple[str, str], str] = {}
         self.accounts = Accounts(AccountStore(self.table), self.clock, ids.new_id, opened)
+        self.keys = {"1": SECRET}
         self.instruments = Instruments(
             InstrumentStore(self.table),
             self.clock,
             ids.new_id,
-            lambda purpose, value: digest(SECRET, purpose, value),
+            lambda kind, number: Keyring(self.keys).digests(f"{kind}\n{number}"),
+            SandboxCardCheck(),
             linked,
         )
         # test_pin_digests.py checks the real cost, which is too slow for every test.
-        digests = BcryptPinDigests(lambda: SECRET, cost=4)
+        digests = BcryptPinDigests(lambda: Keyring(self.keys), cost=4)
         self.pins = Pins(PinStore(self.table), self.clock, digests, self.request_code, self.check_code)
         self.payees = Payees(PayeeStore(self.table), self.find_user, self.clock)
         self.approvals = Approvals(ApprovalStore(self.table), self.payees.fetch, self.pins.check)

@@ -35,10 +35,10 @@ class PlainTokens:
     def __init__(self) -> None:
         self._issued: dict[str, Claims] = {}
 
-    def issue(self, user: User, session_id: str, at: datetime) -> str:
+    def issue(self, user: User, session_id: str, auth_time: int, at: datetime) -> str:
         token = f"access token {len(self._issued) + 1}"
         expires_at = clock.timestamp(at + ACCESS_LIFETIME)
-        self._issued[token] = Claims(user.id, session_id, user.role, SCOPES, user.email_verified, expires_at)
+        self._issued[token] = Claims(user.id, session_id, user.role, SCOPES, user.email_verified, expires_at, auth_time)
         return token
 
     def verify(self, token: str) -> Claims:

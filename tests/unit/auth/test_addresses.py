@@ -61,6 +61,7 @@ class TestEmail:
         assert world.store.user_by_email(EMAIL) is None
         event = world.stored.events[-1]
         assert (event.type, event.data["changed"], event.data["email"]) == ("user.updated", ["email"], NEW)
+        assert event.data["previous_email"] == EMAIL
         assert (event.actor, event.sequence) == (ANONYMOUS, ada.sequence + 1)
         world.login(email=NEW)
         world.register()
@@ -75,6 +76,15 @@ class TestEmail:
         refused("invalid_credentials", self.change, world, ada, NEW, "wrong words")
         refused("email_taken", self.change, world, ada)
         refused("email_taken", self.change, world, ada, EMAIL)
+
+    def test_twenty_addresses_a_day_can_be_tried_whether_they_are_taken_or_not(self, world: World, ada: User) -> None:
+        world.register("bob@example.com")
+        for _ in range(20):
+            refused("email_taken", world.addresses.change_email, ANONYMOUS, ada.id, "bob@example.com", PASSWORD)
+        refused("rate_limited", world.addresses.change_email, ANONYMOUS, ada.id, "bob@example.com", PASSWORD)
+        refused("rate_limited", world.addresses.change_email, ANONYMOUS, ada.id, "free@example.com", PASSWORD)
+        world.clock.advance(days=1)
+        refused("email_taken", world.addresses.change_email, ANONYMOUS, ada.id, "bob@example.com", PASSWORD)
 
     def test_an_address_that_was_registered_meanwhile_is_refused(self, world: World, ada: User) -> None:
         self.change(world, ada)
@@ -117,6 +127,18 @@ class TestEmail:
         refused("rate_limited", self.change, world, ada, "third@example.com")
         world.clock.advance(minutes=1)
         self.change(world, ada, "third@example.com")
+
+    def test_a_user_mails_ten_new_addresses_a_day_and_an_address_gets_ten_mails(self, world: World, ada: User) -> None:
+        eve = world.verified("eve@example.com")
+        for number in range(10):
+            self.change(world, ada, NEW if number < 6 else f"new{number}@example.com")
+            world.clock.advance(minutes=1)
+        refused("rate_limited", self.change, world, ada, "third@example.com")
+        for _ in range(4):
+            self.change(world, eve)
+            world.clock.advance(minutes=1)
+        refused("rate_limited", self.change, world, eve)
+        self.change(world, eve, "third@example.com")
 
     def test_a_later_address_replaces_the_first(self, world: World, ada: User) -> None:
         self.change(world, ada)
@@ -255,6 +277,39 @@ class TestPhone:
     def test_a_code_can_be_requested_once_a_minute(self, world: World, ada: User) -> None:
         self.set(world, ada)
         refused("rate_limited", self.set, world, ada, OTHER)
+
+    def test_a_number_gets_three_texts_a_day_whoever_asks(self, world: World, ada: User) -> None:
+        eve = world.verified("eve@example.com")
+        for user in (ada, eve, ada):
+            self.set(world, user)
+            world.clock.advance(minutes=1)
+        before = len(world.stored.events)
+        # It is 09:33 UTC.
+        assert refused("rate_limited", self.set, world, eve).retry_after == (14 * 60 + 27) * 60
+        assert len(world.stored.events) == before
+        self.set(world, eve, OTHER)
+        world.clock.advance(hours=14, minutes=27)
+        self.set(world, eve)
+
+    def test_a_user_has_ten_texts_a_day(self, world: World, ada: User) -> None:
+        for number in range(10):
+            self.set(world, ada, f"+1415555010{number}")
+            world.clock.advance(minutes=1)
+        refused("rate_limited", self.set, world, ada)
+        world.clock.advance(hours=24)
+        self.set(world, ada)
+
+    def test_a_request_that_is_refused_takes_nothing_of_the_quota(self, world: World, ada: User) -> None:
+        for _ in range(3):
+            self.set(world, ada)
+            for _ in range(5):
+                refused("rate_limited", self.set, world, ada)
+            world.clock.advance(minutes=1)
+
+    def test_parallel_requests_share_the_quota(self, world: World, ada: User) -> None:
+        users = [world.verified(f"user{number}@example.com") for number in range(3)]
+        world.before_write("code request", *[lambda user=user: self.set(world, user) for user in users])
+        refused("rate_limited", self.set, world, ada)
 
     def test_a_password_reset_voids_an_open_change(self, world: World, ada: User) -> None:
         self.set(world, ada)

@@ -45,6 +45,45 @@ def delete(world: World, by: User, user: User) -> None:
     world.administration.delete(actor_of(by), user.id, admin=by.role == "admin")
 
 
+class TestSecondFactor:
+    def remove(self, world: World, by: User, user_id: str) -> None:
+        world.administration.remove_second_factor(actor_of(by), user_id)
+
+    @pytest.mark.parametrize("factor", ["email", "totp"])
+    def test_a_lost_or_hostile_one_is_removed_and_sessions_end(
+        self, world: World, grace: User, ada: GrantedTokens, factor: Any
+    ) -> None:
+        world.authenticators.enrol(ada.user.id)
+        world.put_user(replace(ada.user, second_factor=factor))
+        self.remove(world, grace, ada.user.id)
+        event = world.stored.events[-1]
+        assert (event.type, event.data["changed"], event.actor) == ("user.updated", ["second_factor"], actor_of(grace))
+        refused("unauthenticated", world.sessions.authorize, ada.access_token)
+        assert not world.stored.authenticators
+        world.login()
+
+    def test_a_second_time_changes_nothing(self, world: World, grace: User, ada: GrantedTokens) -> None:
+        before = len(world.stored.events)
+        self.remove(world, grace, ada.user.id)
+        assert len(world.stored.events) == before
+        world.sessions.authorize(ada.access_token)
+
+    def test_an_admin_can_not_remove_their_own(self, world: World, grace: User) -> None:
+        world.put_user(replace(grace, second_factor="totp"))
+        refused("forbidden", self.remove, world, grace, grace.id)
+        assert world.stored.users[grace.id].second_factor == "totp"
+
+    def test_an_unknown_user_is_not_found(self, world: World, grace: User) -> None:
+        refused("not_found", self.remove, world, grace, "usr_x")
+
+    def test_a_change_meanwhile_is_kept(self, world: World, grace: User, ada: GrantedTokens) -> None:
+        world.put_user(replace(ada.user, second_factor="email"))
+        renamed = replace(ada.user, second_factor="email", first_name="Augusta", sequence=2)
+        world.before_write("user", lambda: world.put_user(renamed))
+        self.remove(world, grace, ada.user.id)
+        assert world.stored.users[ada.user.id].first_name == "Augusta"
+
+
 class TestChange:
     def test_suspension_ends_sessions_and_publishes_an_event(
         self, world: World, grace: User, ada: GrantedTokens

@@ -1,5 +1,6 @@
 """Authenticator apps, with codes by pyotp (RFC 6238) at the time of the fake clock."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +42,7 @@ def ada(world: World) -> User:
 def app(world: World, ada: User) -> App:
     """Ada's app, confirmed one time step ago."""
     app = App(world, world.authenticators.enrol(ada.id))
-    world.authenticators.confirm(ANONYMOUS, ada.id, app.code())
+    world.confirm_app(ada, app.code())
     world.clock.advance(seconds=30)
     return app
 
@@ -69,54 +70,72 @@ class TestEnrolment:
         assert not any(code in shown or canonical(code) in shown for code in enrolment.recovery_codes)
         assert enrolment.secret not in shown
         assert not any(code in str(kept.recovery_codes) for code in enrolment.recovery_codes)
-        assert all(len(digest) == 64 for digest in kept.recovery_codes)
+        assert all(re.fullmatch("1:[0-9a-f]{64}", digest) for digest in kept.recovery_codes)
 
     def test_a_code_confirms_it_and_an_event_is_published(self, world: World, ada: User) -> None:
         app = App(world, world.authenticators.enrol(ada.id))
-        world.authenticators.confirm(ANONYMOUS, ada.id, app.code())
+        world.confirm_app(ada, app.code())
         assert second_factor(world, ada) == "totp"
         event = world.stored.events[-1]
         assert (event.type, event.data["changed"], event.actor) == ("user.updated", ["second_factor"], ANONYMOUS)
 
+    def test_confirming_ends_every_session_but_the_callers(self, world: World, ada: User) -> None:
+        mine, other = world.login(), world.login()
+        app = App(world, world.authenticators.enrol(ada.id))
+        session_id = world.tokens.verify(mine.access_token).session_id
+        world.authenticators.confirm(ANONYMOUS, ada.id, session_id, app.code())
+        world.sessions.authorize(world.sessions.refresh(mine.refresh_token, ANONYMOUS).access_token)
+        refused("unauthenticated", world.sessions.authorize, other.access_token)
+        refused("invalid_refresh_token", world.sessions.refresh, other.refresh_token, ANONYMOUS)
+
+    def test_a_session_that_has_ended_or_ends_meanwhile_confirms_nothing(self, world: World, ada: User) -> None:
+        granted = world.login()
+        app = App(world, world.authenticators.enrol(ada.id))
+        session_id = world.tokens.verify(granted.access_token).session_id
+        world.before_write("authenticator", lambda: world.sessions.logout([granted.refresh_token], None))
+        for _ in range(2):
+            refused("unauthenticated", world.authenticators.confirm, ANONYMOUS, ada.id, session_id, app.code())
+        assert second_factor(world, ada) == "none"
+
     def test_a_wrong_code_confirms_nothing(self, world: World, ada: User) -> None:
         app = App(world, world.authenticators.enrol(ada.id))
-        refused("invalid_code", world.authenticators.confirm, ANONYMOUS, ada.id, app.wrong)
+        refused("invalid_code", world.confirm_app, ada, app.wrong)
         assert second_factor(world, ada) == "none"
 
     def test_enrolling_again_replaces_an_unconfirmed_secret(self, world: World, ada: User) -> None:
         first = App(world, world.authenticators.enrol(ada.id))
         second = App(world, world.authenticators.enrol(ada.id))
-        refused("invalid_code", world.authenticators.confirm, ANONYMOUS, ada.id, first.code())
-        world.authenticators.confirm(ANONYMOUS, ada.id, second.code())
+        refused("invalid_code", world.confirm_app, ada, first.code())
+        world.confirm_app(ada, second.code())
 
     def test_a_confirmed_app_must_be_disabled_first(self, world: World, ada: User, app: App) -> None:
         refused("invalid_state", world.authenticators.enrol, ada.id)
-        refused("invalid_state", world.authenticators.confirm, ANONYMOUS, ada.id, app.code())
+        refused("invalid_state", world.confirm_app, ada, app.code())
 
     def test_an_app_that_is_confirmed_meanwhile_stays(self, world: World, ada: User) -> None:
         app = App(world, world.authenticators.enrol(ada.id))
         code = app.code()
-        world.before_write("authenticator", lambda: world.authenticators.confirm(ANONYMOUS, ada.id, code))
+        world.before_write("authenticator", lambda: world.confirm_app(ada, code))
         refused("invalid_state", world.authenticators.enrol, ada.id)
         assert second_factor(world, ada) == "totp"
 
     def test_a_secret_that_is_replaced_meanwhile_is_not_confirmed(self, world: World, ada: User) -> None:
         app = App(world, world.authenticators.enrol(ada.id))
         world.before_write("authenticator", lambda: world.authenticators.enrol(ada.id))
-        refused("invalid_code", world.authenticators.confirm, ANONYMOUS, ada.id, app.code())
+        refused("invalid_code", world.confirm_app, ada, app.code())
         assert second_factor(world, ada) == "none"
 
     def test_an_enrolled_app_is_required_to_confirm(self, world: World, ada: User) -> None:
-        refused("invalid_state", world.authenticators.confirm, ANONYMOUS, ada.id, "000000")
+        refused("invalid_state", world.confirm_app, ada, "000000")
 
     def test_a_deleted_user_is_refused(self, world: World) -> None:
         refused("unauthenticated", world.authenticators.enrol, "usr_x")
-        refused("unauthenticated", world.authenticators.confirm, ANONYMOUS, "usr_x", "000000")
+        refused("unauthenticated", world.authenticators.confirm, ANONYMOUS, "usr_x", "ses_x", "000000")
 
     def test_an_app_replaces_mailed_codes(self, world: World, ada: User) -> None:
         world.put_user(replace(ada, second_factor="email"))
         app = App(world, world.authenticators.enrol(ada.id))
-        world.authenticators.confirm(ANONYMOUS, ada.id, app.code())
+        world.confirm_app(ada, app.code())
         assert world.begin().methods == ("totp", "recovery")
 
 
@@ -150,7 +169,7 @@ class TestLogin:
 
     def test_the_time_step_of_the_confirmation_is_used(self, world: World, ada: User) -> None:
         app = App(world, world.authenticators.enrol(ada.id))
-        world.authenticators.confirm(ANONYMOUS, ada.id, app.code())
+        world.confirm_app(ada, app.code())
         refused("invalid_code", world.finish, world.begin(), app.code())
 
     def test_two_parallel_logins_with_one_code_open_one_session(self, world: World, app: App) -> None:
@@ -165,6 +184,12 @@ class TestLogin:
         code = app.recovery_codes[0]
         world.finish(world.begin(), code.upper().replace("-", ""))
         refused("invalid_code", world.finish, world.begin(), code)
+        world.finish(world.begin(), app.recovery_codes[1])
+
+    def test_recovery_codes_stay_valid_when_the_key_is_rotated(self, world: World, app: App) -> None:
+        world.keys["2"] = b"the next key"
+        world.finish(world.begin(), app.recovery_codes[0])
+        refused("invalid_code", world.finish, world.begin(), app.recovery_codes[0])
         world.finish(world.begin(), app.recovery_codes[1])
 
     def test_two_parallel_logins_with_one_recovery_code_open_one_session(self, world: World, app: App) -> None:
@@ -233,7 +258,7 @@ class TestDisabling:
     def test_another_app_can_be_enrolled_afterwards(self, world: World, ada: User, app: App) -> None:
         disable(world, ada, app.code())
         other = App(world, world.authenticators.enrol(ada.id))
-        world.authenticators.confirm(ANONYMOUS, ada.id, other.code())
+        world.confirm_app(ada, other.code())
         assert second_factor(world, ada) == "totp"
 
     def test_a_wrong_password_counts_as_a_failed_login(self, world: World, ada: User, app: App) -> None:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,7 @@ from common.contracts.auth import CheckCode, MintCode, RequestCode
 from common.contracts.task import Done
 from common.errors import Contended
 
-from tests.unit.auth.world import ANONYMOUS, EMAIL, World, conflict, refused, repeat
+from tests.unit.auth.world import ANONYMOUS, EMAIL, PASSWORD, World, conflict, refused, repeat
 
 WRONG = "999999"
 
@@ -18,13 +19,20 @@ def tries(world: World) -> int:
 def test_a_new_code_comes_with_the_data_for_its_mail(world: World) -> None:
     user = world.register()
     minted = world.codes.mint(MintCode(world.challenge_id(user)))
-    assert (minted.purpose, minted.address, minted.first_name, minted.minutes) == (
-        "verify_email",
-        user.email,
-        "Ada",
-        10,
-    )
+    assert (minted.purpose, minted.address, minted.minutes) == ("verify_email", user.email, 10)
     assert len(minted.code) == 6
+
+
+def test_only_a_mail_to_a_verified_address_carries_the_name(world: World) -> None:
+    """Whoever registers another person's address must not be able to send them a text of their choice."""
+    user = world.register()
+    world.passwords.forgot(ANONYMOUS, EMAIL)
+    assert world.codes.mint(MintCode(world.challenge_id(user))).first_name == ""
+    assert world.codes.mint(MintCode(world.challenge_id(user, "reset_password"))).first_name == ""
+    world.verify(world.code(user))
+    assert world.codes.mint(MintCode(world.challenge_id(user, "reset_password"))).first_name == "Ada"
+    world.addresses.change_email(ANONYMOUS, user.id, "new@example.com", PASSWORD)
+    assert world.codes.mint(MintCode(world.challenge_id(user, "change_email"))).first_name == ""
 
 
 def test_only_a_keyed_digest_of_the_code_is_stored(world: World) -> None:
@@ -33,8 +41,26 @@ def test_only_a_keyed_digest_of_the_code_is_stored(world: World) -> None:
     challenge = world.stored.challenges[world.challenge_id(user)]
     assert code not in str(challenge.digest)
     assert challenge.digest is not None
-    assert len(challenge.digest) == 64
+    assert re.fullmatch("1:[0-9a-f]{64}", challenge.digest)
     assert challenge.digest not in repr(challenge)
+
+
+def test_a_code_stays_valid_when_the_key_is_rotated(world: World) -> None:
+    user = world.register()
+    code = world.code(user)
+    world.keys["2"] = b"the next key"
+    refused("invalid_code", world.verify, WRONG)
+    world.verify(code)
+
+
+def test_new_codes_use_the_newest_key_and_old_ones_end_with_theirs(world: World) -> None:
+    user = world.register()
+    old = world.code(user)
+    world.keys = {"2": b"the next key"}
+    refused("invalid_code", world.verify, old)
+    new = world.code(user)
+    assert str(world.stored.challenges[world.challenge_id(user)].digest).startswith("2:")
+    world.verify(new)
 
 
 def test_minting_again_voids_the_code_before_but_keeps_the_tries(world: World) -> None:

@@ -92,7 +92,7 @@ def test_another_address_or_email_does_not_wait(world: World) -> None:
     world.register("grace@example.com", "some other words")
     fail(world, 5)
     world.login("some other words", "grace@example.com")
-    world.logins.login(EMAIL, PASSWORD, replace(ANONYMOUS, ip="203.0.113.8"))
+    world.logins.login(EMAIL, PASSWORD, replace(ANONYMOUS, ip="198.51.100.8"))
     refused("rate_limited", world.login)
 
 

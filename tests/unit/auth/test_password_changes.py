@@ -1,9 +1,13 @@
 from dataclasses import replace
+from typing import Literal
 
 import pytest
+from common.contracts.auth import MintCode
+from common.contracts.events import Actor
 from common.errors import Contended
 
 from functions.auth.domain.sessions import GrantedTokens
+from functions.auth.domain.throttle import address_key
 from functions.auth.domain.users import User
 from tests.unit.auth.world import ANONYMOUS, EMAIL, PASSWORD, World, conflict, refused, repeat
 
@@ -204,8 +208,135 @@ class TestReset:
         self.forgot(world)
         self.reset(world, world.code(ada, "reset_password"))
 
+    def test_it_revokes_every_api_key_and_says_so(self, world: World, ada: User) -> None:
+        texts = [world.api_keys.create(ANONYMOUS, ada.id, str(number), {"payments"}).text for number in range(20)]
+        self.forgot(world)
+        self.reset(world, world.code(ada, "reset_password"))
+        for text in texts:
+            refused("unauthenticated", world.api_keys.authorize, text)
+        assert not list(world.stored.items("api key"))
+        assert world.stored.events[-1].data["api_keys_revoked"] == 20
+
+    def test_a_key_that_is_created_meanwhile_is_revoked_too(self, world: World, ada: User) -> None:
+        texts: list[str] = []
+        self.forgot(world)
+        code = world.code(ada, "reset_password")
+        world.before_write(
+            "user", lambda: texts.append(world.api_keys.create(ANONYMOUS, ada.id, "late", {"payments"}).text)
+        )
+        self.reset(world, code)
+        refused("unauthenticated", world.api_keys.authorize, texts[0])
+
     def test_the_second_factor_stays(self, world: World, ada: User) -> None:
         world.put_user(replace(ada, second_factor="email"))
         self.forgot(world)
         self.reset(world, world.code(ada, "reset_password"))
         assert world.begin(NEW).methods == ("email",)
+
+
+class TestSquatters:
+    """Somebody registered the address before its owner, who resets the password."""
+
+    @pytest.mark.parametrize("factor", ["email", "totp"])
+    def test_lose_sessions_keys_and_factors(self, world: World, factor: Literal["email", "totp"]) -> None:
+        user = world.register()
+        granted = world.login()
+        text = world.api_keys.create(ANONYMOUS, user.id, "server", {"payments"}).text
+        world.authenticators.enrol(user.id)
+        now = world.stored.users[user.id]
+        world.put_user(replace(now, second_factor=factor))
+        owner = replace(ANONYMOUS, ip="198.51.100.1")
+        world.passwords.forgot(owner, EMAIL)
+        world.passwords.reset(owner, EMAIL, world.code(user, "reset_password"), NEW)
+        refused("unauthenticated", world.sessions.authorize, granted.access_token)
+        refused("unauthenticated", world.api_keys.authorize, text)
+        assert not world.stored.authenticators
+        world.login(NEW)
+        world.verify(world.code(user))
+        assert world.stored.users[user.id].email_verified
+
+
+class TestRecovery:
+    """Strangers can not keep the owner from a new password."""
+
+    OWNER = ANONYMOUS
+    STRANGER = replace(ANONYMOUS, ip="198.51.100.1")
+
+    @pytest.fixture
+    def known(self, world: World, ada: User) -> User:
+        """Ada, who has logged in from the owner's device."""
+        world.login()
+        return ada
+
+    def guess(self, world: World, user: User, times: int = 10, actor: Actor = STRANGER) -> None:
+        """Request codes and enter wrong ones."""
+        for number in range(times):
+            if number % 5 == 0:
+                world.passwords.forgot(actor, EMAIL)
+                world.clock.advance(minutes=1)
+            refused("invalid_code", world.passwords.reset, actor, EMAIL, WRONG, NEW)
+
+    def mails(self, world: World) -> int:
+        return [event.data.get("purpose") for event in world.stored.events].count("reset_password")
+
+    def code(self, world: World, user: User) -> str:
+        """Return a new code of the newest challenge."""
+        (newest,) = [event.subject for event in world.stored.events if event.type == "code.requested"][-1:]
+        return world.codes.mint(MintCode(newest)).code
+
+    def test_ten_wrong_codes_of_strangers_do_not_block_a_known_device(self, world: World, known: User) -> None:
+        self.guess(world, known)
+        before = self.mails(world)
+        world.passwords.forgot(self.STRANGER, EMAIL)
+        assert self.mails(world) == before
+        world.passwords.forgot(self.OWNER, EMAIL)
+        assert self.mails(world) == before + 1
+        world.passwords.reset(self.OWNER, EMAIL, self.code(world, known), NEW)
+        world.login(NEW)
+
+    def test_a_device_from_before_a_reset_is_a_stranger(self, world: World, known: User) -> None:
+        """Whoever once knew the password must not keep tries of their own after the owner's reset."""
+        world.passwords.forgot(self.STRANGER, EMAIL)
+        world.passwords.reset(self.STRANGER, EMAIL, self.code(world, known), NEW)
+        user = world.stored.users[known.id]
+        assert world.credentials.known_device(user, self.OWNER) is None
+        world.login(NEW)
+        assert world.credentials.known_device(user, self.OWNER) is not None
+
+    def test_a_request_of_a_stranger_does_not_delay_that_of_a_known_device(self, world: World, known: User) -> None:
+        world.passwords.forgot(self.STRANGER, EMAIL)
+        world.passwords.forgot(self.OWNER, EMAIL)
+        assert self.mails(world) == 2
+
+    def test_a_stranger_can_not_use_up_the_tries_of_a_known_device(self, world: World, known: User) -> None:
+        world.passwords.forgot(self.OWNER, EMAIL)
+        code = self.code(world, known)
+        self.guess(world, known)
+        refused("invalid_code", world.passwords.reset, self.STRANGER, EMAIL, code, NEW)
+        world.passwords.reset(self.OWNER, EMAIL, code, NEW)
+
+    def test_a_known_device_has_ten_wrong_codes_a_day_of_its_own(self, world: World, known: User) -> None:
+        self.guess(world, known, actor=self.OWNER)
+        before = self.mails(world)
+        world.passwords.forgot(self.OWNER, EMAIL)
+        assert self.mails(world) == before
+        world.passwords.forgot(self.STRANGER, EMAIL)
+        world.passwords.reset(self.STRANGER, EMAIL, self.code(world, known), NEW)
+
+    @pytest.mark.parametrize("email", [EMAIL, "nobody@example.com"])
+    def test_wrong_codes_count_by_address_for_known_and_unknown_users(
+        self, world: World, ada: User, email: str
+    ) -> None:
+        for _ in range(100):
+            refused("invalid_code", world.passwords.reset, self.STRANGER, email, WRONG, NEW)
+        assert refused("rate_limited", world.passwords.reset, self.STRANGER, email, WRONG, NEW).retry_after == 30
+        refused("rate_limited", world.logins.login, EMAIL, PASSWORD, self.STRANGER)
+        refused("invalid_code", world.passwords.reset, self.OWNER, email, WRONG, NEW)
+
+    def test_an_expired_code_counts_by_address_and_a_correct_one_does_not(self, world: World, ada: User) -> None:
+        world.passwords.forgot(self.STRANGER, EMAIL)
+        code = self.code(world, ada)
+        world.clock.advance(minutes=10)
+        refused("code_expired", world.passwords.reset, self.STRANGER, EMAIL, code, NEW)
+        world.passwords.reset(self.STRANGER, EMAIL, self.code(world, ada), NEW)
+        assert [each.count for each in world.store.login_failures([address_key("198.51.100.1")])] == [1]

@@ -23,7 +23,7 @@ def with_factor(world: World, user: User, factor: str) -> User:
     if factor == "email":
         return change(world, user, second_factor="email")
     app = App(world, world.authenticators.enrol(user.id))
-    world.authenticators.confirm(ANONYMOUS, user.id, app.code())
+    world.confirm_app(user, app.code())
     return world.stored.users[user.id]
 
 
@@ -35,8 +35,25 @@ def test_names_change_and_an_event_is_published(world: World, ada: User) -> None
         == replace(ada, first_name="Augusta", last_name="King", sequence=ada.sequence + 1)
     )
     event = world.stored.events[-1]
-    assert (event.type, event.data["changed"]) == ("user.updated", ["first_name", "last_name"])
+    assert (event.type, event.data["changed"]) == ("user.updated", ["name"])
     assert (event.data["first_name"], event.actor) == ("Augusta", ANONYMOUS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"first_name": "Re", "last_name": "mit"}, "/first_name"),
+        ({"first_name": "R\u00e9", "last_name": "M I T"}, "/first_name"),
+        ({"last_name": "."}, "/last_name"),
+    ],
+)
+def test_the_full_name_must_not_imitate_the_product(
+    world: World, ada: User, changes: dict[str, str], pointer: str
+) -> None:
+    user = world.put_user(replace(ada, first_name="Remit")) if "first_name" not in changes else ada
+    problem = refused("validation_failed", lambda: change(world, user, **changes))
+    assert [error.pointer for error in problem.errors] == [pointer]
+    assert world.stored.users[user.id] == user
 
 
 @pytest.mark.parametrize("changes", [{}, {"first_name": "Ada"}, {"second_factor": "none"}])
@@ -109,7 +126,7 @@ def test_a_correct_password_after_five_parallel_failures_waits(world: World, ada
 
 def test_a_factor_that_is_turned_on_meanwhile_needs_the_password(world: World, ada: User) -> None:
     app = App(world, world.authenticators.enrol(ada.id))
-    world.before_write("user", lambda: world.authenticators.confirm(ANONYMOUS, ada.id, app.code()))
+    world.before_write("user", lambda: world.confirm_app(ada, app.code()))
     refused("validation_failed", lambda: change(world, ada, second_factor="email"))
     assert world.stored.users[ada.id].second_factor == "totp"
 

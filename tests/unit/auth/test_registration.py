@@ -4,7 +4,7 @@ import pytest
 from common.errors import Contended, Refusal
 
 from functions.auth.domain.users import User
-from tests.unit.auth.world import ANONYMOUS, EMAIL, World, conflict, refused
+from tests.unit.auth.world import ANONYMOUS, EMAIL, PASSWORD, World, conflict, refused
 
 
 def test_a_new_user_is_an_unverified_customer_and_both_events_name_the_actor(world: World) -> None:
@@ -69,9 +69,48 @@ def test_of_fifty_parallel_registrations_one_wins(world: World, same: str) -> No
     assert world.stored.event_types() == ["user.registered", "code.requested"]
 
 
-def test_a_taken_email_is_refused_before_a_weak_password(world: World) -> None:
+def test_a_weak_password_is_refused_before_anything_is_looked_up(world: World) -> None:
     world.register()
-    refused("email_taken", world.register, EMAIL, "password1")
+    before = len(world.table.calls)
+    for email in (EMAIL, "nobody@example.com"):
+        refused("weak_password", world.register, email, "password1")
+    assert len(world.table.calls) == before
+
+
+class TestPerAddress:
+    def register(self, world: World, number: int, ip: str = "203.0.113.7") -> None:
+        world.registration.register(
+            replace(ANONYMOUS, ip=ip),
+            email=f"user{number}@example.com",
+            password=PASSWORD,
+            first_name="Ada",
+            last_name="Lovelace",
+            phone=None,
+        )
+
+    def test_an_address_registers_so_many_users_an_hour(self, world: World) -> None:
+        world.registration._per_address = 20
+        for number in range(20):
+            self.register(world, number)
+        problem = refused("rate_limited", self.register, world, 20)
+        assert problem.retry_after == 1800
+        assert len(world.stored.users) == 20
+        self.register(world, 20, "203.0.113.8")
+        world.clock.advance(minutes=29, seconds=59)
+        refused("rate_limited", self.register, world, 21)
+        world.clock.advance(seconds=1)
+        self.register(world, 21)
+
+    def test_taken_addresses_count_too(self, world: World) -> None:
+        world.register()
+        world.registration._per_address = 3
+        for _ in range(2):
+            refused("email_taken", world.register)
+        refused("rate_limited", world.register)
+
+    def test_the_address_is_not_stored(self, world: World) -> None:
+        world.register()
+        assert "203.0.113.7" not in str([item for item in world.table.items() if item["sk"] == "T"])
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,29 @@ def test_a_refresh_token_expires_thirty_days_after_its_rotation(world: World, gr
     refused("invalid_refresh_token", refresh, world, following)
 
 
+def test_a_session_ends_ninety_days_after_its_login_however_often_it_is_refreshed(
+    world: World, granted: GrantedTokens
+) -> None:
+    for _ in range(89):
+        world.clock.advance(days=1)
+        granted = refresh(world, granted)
+    world.clock.advance(hours=23, minutes=59, seconds=59)
+    granted = refresh(world, granted)
+    world.sessions.authorize(granted.access_token)
+    world.clock.advance(seconds=1)
+    refused("unauthenticated", world.sessions.authorize, granted.access_token)
+    refused("invalid_refresh_token", refresh, world, granted)
+
+
+def test_a_refresh_keeps_when_the_user_logged_in(world: World, granted: GrantedTokens) -> None:
+    logged_in = int(world.clock().timestamp())
+    assert world.sessions.authorize(granted.access_token).auth_time == logged_in
+    world.clock.advance(days=1)
+    following = refresh(world, granted)
+    assert world.sessions.authorize(following.access_token).auth_time == logged_in
+    assert world.sessions.authorize(world.login().access_token).auth_time == logged_in + 86400
+
+
 def test_the_ids_alone_can_neither_refresh_nor_end_a_session(world: World, granted: GrantedTokens) -> None:
     user_id, session_id, _, secret = granted.refresh_token.split(".")
     forged = f"{user_id}.{session_id}.{'A' * 43}.{secret}"
@@ -183,6 +206,22 @@ class TestAuthorize:
         claims = world.sessions.authorize(granted.access_token)
         assert (claims.user_id, claims.role, claims.email_verified) == (granted.user.id, "customer", False)
         assert claims.scopes == ("read", "write", "payments")
+
+    @pytest.mark.parametrize("factor", ["email", "totp"])
+    def test_a_factor_that_was_turned_on_since_is_not_proved_by_the_session(
+        self, world: World, granted: GrantedTokens, factor: Any
+    ) -> None:
+        world.put_user(replace(granted.user, second_factor=factor))
+        assert not world.sessions.authorize(granted.access_token).has_second_factor
+
+    def test_a_login_with_a_factor_proves_it_as_long_as_the_user_has_it(
+        self, world: World, granted: GrantedTokens
+    ) -> None:
+        user = world.put_user(replace(granted.user, second_factor="email", email_verified=True))
+        proved = world.finish(world.begin(), world.code(user, "login"))
+        assert world.sessions.authorize(proved.access_token).has_second_factor
+        world.put_user(replace(user, second_factor="none"))
+        assert not world.sessions.authorize(proved.access_token).has_second_factor
 
     def test_refuses_if_the_session_has_ended_or_is_gone(self, world: World, granted: GrantedTokens) -> None:
         world.sessions.logout([], granted.access_token)
@@ -319,7 +358,7 @@ class TestDevices:
         assert device.user_id == granted.user.id
         assert re.fullmatch("[0-9a-f]{64}", device.digest)
         (item,) = (item for item in world.stored.items("device") if "digest" in item)
-        assert set(item) == {"pk", "sk", "user_id", "digest", "expires_at"}
+        assert set(item) == {"pk", "sk", "user_id", "digest", "expires_at", "generation"}
 
 
 class TestList:

@@ -6,7 +6,7 @@ import pytest
 from common.errors import Refusal
 
 from functions.auth.domain.throttle import (
-    PAIR_RULE,
+    OWN_RULE,
     CounterKeys,
     FailureCounter,
     LoginFailures,
@@ -73,7 +73,7 @@ class TestPerEmail:
         guess(world, 49, from_everywhere)
         attempt(world, PASSWORD)
         guess(world, 1, from_everywhere)
-        refused("rate_limited", attempt, world, PASSWORD)
+        refused("rate_limited", attempt, world, PASSWORD, EMAIL, "192.0.2.1")
 
 
 class TestPerAddress:
@@ -85,10 +85,11 @@ class TestPerAddress:
 
     def test_an_own_login_does_not_reset_it(self, world: World) -> None:
         world.register()
+        world.register("grace@example.com")
         guess(world, 99, for_everybody)
         attempt(world, PASSWORD)
         guess(world, 1, for_everybody)
-        refused("rate_limited", attempt, world, PASSWORD)
+        refused("rate_limited", attempt, world, PASSWORD, "grace@example.com")
 
 
 def test_the_longest_wait_counts(world: World) -> None:
@@ -124,6 +125,69 @@ def test_during_a_wait_nothing_is_compared_and_nothing_counted(world: World) -> 
     assert (world.stored.failures, world.hasher.compared) == (before, compared)
 
 
+def from_device(number: int) -> tuple[str, str]:
+    return EMAIL, "203.0.113.7"
+
+
+class TestKnownDevices:
+    """A device that the user logged in from in the last 90 days counts by itself."""
+
+    @pytest.mark.parametrize("who", [from_everywhere, for_everybody])
+    def test_strangers_can_not_make_it_wait(self, world: World, who: Callable[[int], tuple[str, str]]) -> None:
+        world.register()
+        attempt(world, PASSWORD)
+        guess(world, 50 if who is from_everywhere else 100, who)
+        attempt(world, PASSWORD)
+        refused("rate_limited", attempt, world, PASSWORD, *who(51) if who is from_everywhere else who(1))
+
+    def test_a_stranger_in_the_same_network_is_not_it(self, world: World) -> None:
+        world.register()
+        attempt(world, PASSWORD)
+        stranger = replace(ANONYMOUS, user_agent="another")
+        for _ in range(5):
+            refused("invalid_credentials", world.logins.login, EMAIL, "wrong words", stranger)
+        refused("rate_limited", world.logins.login, EMAIL, PASSWORD, stranger)
+        attempt(world, PASSWORD)
+
+    def test_its_own_failures_make_only_itself_wait(self, world: World) -> None:
+        world.register()
+        attempt(world, PASSWORD)
+        guess(world, 5, from_device)
+        assert refused("rate_limited", attempt, world, PASSWORD).retry_after == 30
+        attempt(world, PASSWORD, EMAIL, "192.0.2.1")
+        counts = [failures.count for failures in world.store.login_failures(CounterKeys.of(EMAIL, "203.0.113.7"))]
+        assert counts == [0, 0, 0]
+
+    def test_parallel_guesses_share_its_five_failures(self, world: World) -> None:
+        world.register()
+        attempt(world, PASSWORD)
+        world.before_write("session", lambda: guess(world, 5, from_device))
+        refused("rate_limited", attempt, world, PASSWORD)
+        assert len(world.stored.sessions) == 1
+
+    def test_is_a_stranger_again_after_ninety_days(self, world: World) -> None:
+        world.register()
+        attempt(world, PASSWORD)
+        world.clock.advance(days=90)
+        guess(world, 50, from_everywhere)
+        refused("rate_limited", attempt, world, PASSWORD)
+
+    def test_of_one_user_is_a_stranger_to_others(self, world: World) -> None:
+        world.register()
+        world.register("grace@example.com")
+        attempt(world, PASSWORD)
+        guess(world, 50, lambda number: ("grace@example.com", f"198.51.100.{number}"))
+        refused("rate_limited", attempt, world, PASSWORD, "grace@example.com")
+
+    def test_counts_for_a_second_factor_too(self, world: World) -> None:
+        user = world.verified()
+        attempt(world, PASSWORD)
+        world.profile.change(ANONYMOUS, user.id, second_factor="email")
+        challenge = world.begin()
+        guess(world, 50, from_everywhere)
+        world.finish(challenge, world.code(user, "login"))
+
+
 class TestRule:
     """Single counters."""
 
@@ -143,13 +207,13 @@ class TestRule:
 
     def test_failures_in_a_row_are_forgotten_a_day_after_the_last(self) -> None:
         clock = FakeClock()
-        failures = self.count(clock, PAIR_RULE, FailureCounter("k"))
+        failures = self.count(clock, OWN_RULE, FailureCounter("k"))
         for expected in (2, 3):
             clock.advance(hours=23, minutes=59)
-            failures = self.count(clock, PAIR_RULE, failures)
+            failures = self.count(clock, OWN_RULE, failures)
             assert failures.count == expected
         clock.advance(hours=24)
-        assert self.count(clock, PAIR_RULE, failures).count == 1
+        assert self.count(clock, OWN_RULE, failures).count == 1
 
     def test_a_wait_is_not_forgotten_before_it_is_over(self) -> None:
         clock = FakeClock()
@@ -174,12 +238,15 @@ class TestRule:
     def test_the_longest_wait_of_the_counters_applies(self) -> None:
         clock = FakeClock()
         short, long = self.count(clock, HOUR, FailureCounter("a"), 3), self.count(clock, HOUR, FailureCounter("b"), 4)
-        for tally in (LoginFailures(short, long, FailureCounter("c")), LoginFailures(long, FailureCounter("c"), short)):
+        for tally in (
+            LoginFailures((short, long, FailureCounter("c"))),
+            LoginFailures((long, FailureCounter("c"), short)),
+        ):
             with pytest.raises(Refusal) as raised:
                 tally.check(clock())
             assert raised.value.retry_after == 60
         clock.advance(seconds=60)
-        LoginFailures(short, long, FailureCounter("c")).check(clock())
+        LoginFailures((short, long, FailureCounter("c"))).check(clock())
 
     def test_keys_reveal_neither_email_nor_address(self) -> None:
         counters = CounterKeys.of(EMAIL, "203.0.113.7")

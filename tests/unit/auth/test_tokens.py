@@ -47,6 +47,7 @@ def forge(signer: LocalSigner, tokens: AccessTokens) -> Forge:
             "role": "customer",
             "email_verified": True,
             "scope": "read write payments",
+            "auth_time": now,
             "iat": now,
             "nbf": now,
             "exp": now + 900,
@@ -66,7 +67,7 @@ def test_forged_tokens_are_valid_by_default(tokens: AccessTokens, forge: Forge) 
 
 def test_a_token_has_the_claims_of_the_contract(world: World, tokens: AccessTokens, signer: LocalSigner) -> None:
     user, now = world.register(), clock.now()
-    token = tokens.issue(user, SESSION, now)
+    token = tokens.issue(user, SESSION, 7, now)
     decoded = jwt.decode_complete(token, signer.public_key, ["ES256"], audience=f"{ISSUER}/v1", issuer=ISSUER)
     assert decoded["header"] == {"alg": "ES256", "kid": tokens.keys[0]["kid"], "typ": "at+jwt"}
     issued = int(now.timestamp())
@@ -80,6 +81,7 @@ def test_a_token_has_the_claims_of_the_contract(world: World, tokens: AccessToke
         "role": "customer",
         "email_verified": False,
         "scope": "read write payments",
+        "auth_time": 7,
         "iat": issued,
         "nbf": issued,
         "exp": issued + 900,
@@ -88,12 +90,12 @@ def test_a_token_has_the_claims_of_the_contract(world: World, tokens: AccessToke
 
 def test_no_two_tokens_are_equal(world: World, tokens: AccessTokens) -> None:
     user, now = world.register(), clock.now()
-    assert tokens.issue(user, SESSION, now).split(".")[1] != tokens.issue(user, SESSION, now).split(".")[1]
+    assert tokens.issue(user, SESSION, 7, now).split(".")[1] != tokens.issue(user, SESSION, 7, now).split(".")[1]
 
 
 def test_the_published_key_verifies_and_its_id_is_its_thumbprint(world: World, tokens: AccessTokens) -> None:
     published = jwt.PyJWKSet.from_dict({"keys": tokens.keys})
-    token = tokens.issue(world.register(), SESSION, clock.now())
+    token = tokens.issue(world.register(), SESSION, 7, clock.now())
     key = published[jwt.get_unverified_header(token)["kid"]]
     assert jwt.decode(token, key, ["ES256"], audience=f"{ISSUER}/v1")["sid"] == SESSION
     assert set(tokens.keys[0]) == {"crv", "kty", "x", "y", "kid", "use", "alg"}
@@ -133,15 +135,15 @@ class TestRotation:
             # During a deployment both versions run, and each must accept the tokens of the other.
             for signs, reads in ((before, after), (after, before)):
                 if signs.keys[0] in reads.keys:
-                    assert reads.verify(signs.issue(user, SESSION, now)).user_id == user.id
+                    assert reads.verify(signs.issue(user, SESSION, 7, now)).user_id == user.id
         assert steps[1].keys == steps[2].keys[::-1]
-        self.refuse(steps[0], steps[2].issue(user, SESSION, now))
-        self.refuse(steps[3], steps[1].issue(user, SESSION, now))
+        self.refuse(steps[0], steps[2].issue(user, SESSION, 7, now))
+        self.refuse(steps[3], steps[1].issue(user, SESSION, 7, now))
 
     def test_cached_public_keys_include_the_next_one(self, world: World) -> None:
         old, new = LocalSigner(), LocalSigner()
         kept = jwt.PyJWKSet.from_dict({"keys": AccessTokens(old, ISSUER, [new]).keys})
-        token = AccessTokens(new, ISSUER, [old]).issue(world.register(), SESSION, clock.now())
+        token = AccessTokens(new, ISSUER, [old]).issue(world.register(), SESSION, 7, clock.now())
         key = kept[jwt.get_unverified_header(token)["kid"]]
         assert jwt.decode(token, key, ["ES256"], audience=f"{ISSUER}/v1")["sid"] == SESSION
 
@@ -149,13 +151,13 @@ class TestRotation:
         old, new = LocalSigner(), LocalSigner()
         user, now = world.register(), clock.now()
         reads = AccessTokens(new, ISSUER, [old])
-        assert reads.verify(AccessTokens(old, ISSUER).issue(user, SESSION, now - timedelta(minutes=14)))
-        self.refuse(reads, AccessTokens(old, ISSUER).issue(user, SESSION, now - timedelta(minutes=15, seconds=6)))
+        assert reads.verify(AccessTokens(old, ISSUER).issue(user, SESSION, 7, now - timedelta(minutes=14)))
+        self.refuse(reads, AccessTokens(old, ISSUER).issue(user, SESSION, 7, now - timedelta(minutes=15, seconds=6)))
 
     def test_the_kid_decides_which_key_must_have_signed(self, world: World) -> None:
         old, new = LocalSigner(), LocalSigner()
         reads = AccessTokens(new, ISSUER, [old])
-        _, claims, _ = reads.issue(world.register(), SESSION, clock.now()).split(".")
+        _, claims, _ = reads.issue(world.register(), SESSION, 7, clock.now()).split(".")
         header = b64({"alg": "ES256", "typ": "at+jwt", "kid": reads.keys[1]["kid"]})
         signature = base64.urlsafe_b64encode(new.sign(f"{header}.{claims}".encode())).decode().rstrip("=")
         self.refuse(reads, f"{header}.{claims}.{signature}")
@@ -190,7 +192,7 @@ class TestRefusals:
     def test_a_key_inside_the_token(self, tokens: AccessTokens, world: World) -> None:
         other = LocalSigner()
         theirs = AccessTokens(other, ISSUER)
-        token = theirs.issue(world.register(), SESSION, clock.now())
+        token = theirs.issue(world.register(), SESSION, 7, clock.now())
         _, claims, _ = token.split(".")
         header = b64({"alg": "ES256", "typ": "at+jwt", "kid": tokens.keys[0]["kid"], "jwk": theirs.keys[0]})
         signature = base64.urlsafe_b64encode(other.sign(f"{header}.{claims}".encode())).decode().rstrip("=")
@@ -230,8 +232,8 @@ class TestRefusals:
         now = clock.now()
         self.refuse(tokens, forge(exp=int(now.timestamp()) - 6))
         user = world.register()
-        self.refuse(tokens, tokens.issue(user, SESSION, now - timedelta(minutes=15, seconds=6)))
-        assert tokens.verify(tokens.issue(user, SESSION, now - timedelta(minutes=14))).user_id == user.id
+        self.refuse(tokens, tokens.issue(user, SESSION, 7, now - timedelta(minutes=15, seconds=6)))
+        assert tokens.verify(tokens.issue(user, SESSION, 7, now - timedelta(minutes=14))).user_id == user.id
 
     def test_not_yet_valid(self, tokens: AccessTokens, forge: Forge) -> None:
         later = int(clock.now().timestamp()) + 60

@@ -11,11 +11,13 @@ from common.contracts.events import Actor, Event
 from common.contracts.task import Done
 from common.dynamo import CONDITION, Cancelled, Item, Reason
 from common.errors import Refusal
+from common.http.text import imitates_product
+from common.keys import Keyring
 
 from functions.auth.domain.api_keys import ApiKey
 from functions.auth.domain.authenticators import Authenticator
 from functions.auth.domain.codes import Attempts, Challenge, LoginChallenge, Purpose
-from functions.auth.domain.sessions import Device, GrantedTokens, Session
+from functions.auth.domain.sessions import Device, GrantedTokens, RefreshToken, Session
 from functions.auth.domain.throttle import FailureCounter, ThrottleRules
 from functions.auth.domain.users import User
 from functions.auth.service.addresses import Addresses
@@ -27,19 +29,21 @@ from functions.auth.service.credentials import Credentials
 from functions.auth.service.login import Login
 from functions.auth.service.passwords import Passwords
 from functions.auth.service.profile import Profile
+from functions.auth.service.reauthentication import Reauthentication
 from functions.auth.service.registration import Registration
 from functions.auth.service.second_factor import SecondFactor
 from functions.auth.service.sessions import Sessions
 from functions.auth.service.users import Users
 from functions.auth.store import AuthStore
-from functions.auth.store.items import record_of, user_item
+from functions.auth.store.items import item_of, record_of, user_item
+from functions.auth.store.keys import session_key
 from tests.support.clock import FakeClock
 from tests.support.memory_table import Call, MemoryTable
 from tests.unit.auth.fakes import Counter, PlainCipher, PlainHasher, PlainTokens
 
 EMAIL = "ada@example.com"
 PASSWORD = "analytical engine"
-SECRET = b"a key for tests"
+REGISTRATIONS_PER_ADDRESS = 1000
 ANONYMOUS = Actor(ip="203.0.113.7", user_agent="tests")
 RULES = ThrottleRules.of(50, 100)
 SORT_KEYS = {
@@ -140,8 +144,11 @@ class World:
         self.clock = FakeClock()
         self.hasher = PlainHasher()
         self.tokens = PlainTokens()
-        self.codes = Codes(self.store, self.clock, counter.new_id, counter.new_code, lambda: SECRET)
-        self.registration = Registration(self.store, self.codes, self.hasher, self.clock, counter.new_id)
+        self.keys = {"1": b"a key for tests"}
+        self.codes = Codes(self.store, self.clock, counter.new_id, counter.new_code, lambda: Keyring(self.keys))
+        self.registration = Registration(
+            self.store, self.codes, self.hasher, self.clock, counter.new_id, REGISTRATIONS_PER_ADDRESS
+        )
         self.sessions = Sessions(self.store, self.tokens, self.clock, counter.new_id, counter.new_secret)
         self.credentials = Credentials(self.store, self.hasher, RULES, self.clock)
         self.logins = Login(self.store, self.credentials, self.codes, self.sessions, self.clock)
@@ -149,7 +156,7 @@ class World:
             self.store,
             self.credentials,
             PlainCipher(),
-            lambda: SECRET,
+            lambda: Keyring(self.keys),
             counter.new_totp_secret,
             counter.new_recovery_code,
             self.clock,
@@ -159,7 +166,16 @@ class World:
         )
         self.passwords = Passwords(self.store, self.codes, self.credentials, self.hasher, self.clock)
         self.addresses = Addresses(self.store, self.codes, self.credentials, self.clock)
-        self.profile = Profile(self.store, self.credentials, self.clock)
+        self.profile = Profile(self.store, self.credentials, imitates_product, self.clock)
+        self.reauthentication = Reauthentication(
+            self.store,
+            self.credentials,
+            self.logins,
+            self.codes,
+            self.authenticators,
+            self.sessions,
+            self.clock,
+        )
         self.users = Users(self.store)
         self.api_keys = ApiKeys(self.store, self.clock, counter.new_id, counter.new_secret)
         self.closings: list[CloseAccounts] = []
@@ -221,6 +237,17 @@ class World:
         user = self.register(email, phone=phone)
         self.verify(self.code(user), email)
         return self.stored.users[user.id]
+
+    def confirm_app(self, user: User, code: str) -> None:
+        """Confirm an app in a session that exists only for this."""
+        key = session_key(user.id, "ses_app")
+        generation = self.stored.users[user.id].generation
+        token = RefreshToken(user.id, "ses_app", "", "")
+        self.table.put(item_of(key, Session.new(token, generation, self.clock(), ANONYMOUS)))
+        try:
+            self.authenticators.confirm(ANONYMOUS, user.id, "ses_app", code)
+        finally:
+            self.table.delete(key)
 
     def login(self, password: str = PASSWORD, email: str = EMAIL) -> GrantedTokens:
         """Sign in a user without a second factor."""

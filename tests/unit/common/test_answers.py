@@ -9,8 +9,8 @@ from common.idempotency import Answer, IdempotencyKey
 
 from tests.support.memory_table import Call, MemoryTable
 
-KEY = IdempotencyKey("scope", "fingerprint")
-OTHER_BODY = IdempotencyKey("scope", "another")
+KEY = IdempotencyKey("scope", ("fingerprint",))
+OTHER_BODY = IdempotencyKey("scope", ("another",))
 ANSWER = Answer(201, '{"id":"1"}', location="/v1/things/1")
 THING = Put({"pk": "thing", "sk": "1", "name": "new"}, ABSENT)
 

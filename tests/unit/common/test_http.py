@@ -2,7 +2,8 @@
 
 import base64
 import json
-from typing import Any
+import re
+from typing import Annotated, Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
@@ -13,6 +14,8 @@ from common.http.checks import MAX_BODY_BYTES
 from common.http.fields import Amount, Body, Currency, Description, Email, ListQuery, Metadata, Name, Phone, Timestamp
 from common.http.problems import PROBLEMS
 from common.idempotency import Answer, KeyedAnswer
+from common.keys import Keyring
+from pydantic import Field
 
 from tests.support.rest import event, principal, send
 
@@ -37,7 +40,7 @@ class Everything(ListQuery):
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "fingerprint_key", lambda: b"key")
+    monkeypatch.setattr(checks, "keyring", lambda purpose: Keyring({"1": purpose.encode()}))
 
 
 def echo(request: Request[Any, Any]) -> Reply:
@@ -73,12 +76,12 @@ def test_a_problem_has_the_shape_of_rfc_9457() -> None:
     answer = post({"amount": 0, "currency": "USD"})
     assert answer.headers["content-type"] == ["application/problem+json"]
     document = answer.json
-    assert document.pop("errors") == [{"pointer": "/amount", "detail": "Input should be greater than or equal to 1"}]
+    assert document.pop("errors") == [{"pointer": "/amount", "detail": "must be at least 1"}]
     assert document == {
         "type": "/v1/problems/validation-failed",
         "title": "The request is not valid",
         "status": 400,
-        "detail": "The request is not valid.",
+        "detail": "Correct the fields listed in errors, then send the request again.",
         "instance": f"/v1/public/{ACCOUNT['account_id']}",
         "code": "validation_failed",
         "trace_id": "req-1",
@@ -227,9 +230,9 @@ def test_queries() -> None:
     assert get({"limit": "100", "kind": "x"}).json["query"]["limit"] == 100
     assert get({}).json["query"]["limit"] == 25
     assert get({"color": "red"}).json["errors"] == [
-        {"pointer": "/query/color", "detail": "Extra inputs are not permitted"}
+        {"pointer": "/query/color", "detail": "is not a field of this request; remove it"}
     ]
-    assert get({"kind": ["a", "b"]}).json["errors"] == [{"pointer": "/query/kind", "detail": "given twice"}]
+    assert get({"kind": ["a", "b"]}).json["errors"] == [{"pointer": "/query/kind", "detail": "must be given once"}]
 
 
 @pytest.mark.parametrize(
@@ -254,12 +257,22 @@ def test_a_wrong_method_says_what_is_allowed() -> None:
 def test_the_order_of_checks() -> None:
     """Each request has every later fault as well; the earliest is answered."""
     bad = {"body": "x" * (MAX_BODY_BYTES + 1), "headers": {"Content-Type": "text/plain"}}
-    unverified, customer = principal(USER, email_verified=False), principal(USER)
+    stranger = principal(USER, "admin", email_verified=False, second_factor=False, logged_in_seconds_ago=301)
+    unsafe = principal(USER, "arbiter", email_verified=False, second_factor=False, logged_in_seconds_ago=301)
+    stale = principal(USER, "arbiter", email_verified=False, logged_in_seconds_ago=301)
+    unverified = principal(USER, "arbiter", email_verified=False)
+    customer = principal(USER, "arbiter")
+    ordered = Api()
+    everything = {"roles": frozenset({"arbiter"}), "recent_login": True, "moves_money": True}
+    ordered.post("/orders", body=Order, **everything)(echo)
 
     def code(caller: dict[str, str] | None, **kwargs: Any) -> str:
-        return send(api.handler, event("POST", "/orders", caller=caller, **{**bad, **kwargs})).code
+        return send(ordered.handler, event("POST", "/orders", caller=caller, **{**bad, **kwargs})).code
 
     assert code(None) == "unauthenticated"
+    assert code(stranger) == "forbidden"
+    assert code(unsafe) == "second_factor_required"
+    assert code(stale) == "reauthentication_required"
     assert code(unverified) == "email_not_verified"
     assert code(customer) == "body_too_large"
     assert code(customer, body="{") == "unsupported_media_type"
@@ -267,6 +280,114 @@ def test_the_order_of_checks() -> None:
     assert code(customer, body="{}", headers={"Content-Type": "application/json"}) == "idempotency_key_required"
     keyed = {"Content-Type": "application/json", "Idempotency-Key": "k"}
     assert code(customer, body="{}", headers=keyed) == "validation_failed"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "refused"),
+    [
+        ("GET", "/accounts", {}, False),
+        ("POST", "/accounts", {}, True),
+        ("PATCH", "/accounts", {}, True),
+        ("DELETE", "/accounts", {}, True),
+        ("POST", "/auth/email/change", {}, False),
+        ("POST", "/auth/totp", {"recent_login": True}, True),
+        ("POST", "/transfers", {"moves_money": True}, True),
+        ("POST", "/auth/register", {"public": True}, False),
+    ],
+)
+def test_what_an_unverified_user_may_do(method: str, path: str, options: dict[str, bool], refused: bool) -> None:
+    one = Api()
+    one.route(method, path, **options)(echo)
+    answer = send(one.handler, event(method, path, caller=principal(USER, email_verified=False)))
+    assert (answer.status == 403 and answer.code == "email_not_verified") == refused
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0, 201), (299, 201), (301, 403), (-60, 403)])
+def test_a_recent_login_is_one_of_the_last_five_minutes(seconds: float, status: int) -> None:
+    one = Api()
+    one.post("/auth/api-keys", recent_login=True)(echo)
+    caller = principal(USER, logged_in_seconds_ago=seconds)
+    assert send(one.handler, event("POST", "/auth/api-keys", caller=caller)).status == status
+
+
+def test_a_recent_login_is_never_an_api_keys() -> None:
+    one = Api()
+    one.post("/auth/api-keys", recent_login=True)(echo)
+    caller = {**principal(USER), "session_id": "key_01K0000000000000000000000A"}
+    assert send(one.handler, event("POST", "/auth/api-keys", caller=caller)).code == "forbidden"
+
+
+def test_an_endpoint_may_ask_for_a_recent_login_itself() -> None:
+    one = Api()
+
+    @one.put("/pin")
+    def put(request: Request[Any, Any]) -> Reply:
+        request.require_recent_login()
+        return Reply.done()
+
+    assert send(one.handler, event("PUT", "/pin", caller=principal(USER))).status == 204
+    late = principal(USER, logged_in_seconds_ago=301)
+    assert send(one.handler, event("PUT", "/pin", caller=late)).code == "reauthentication_required"
+
+
+def test_an_admin_without_a_second_factor_acts_as_a_customer() -> None:
+    one = Api()
+
+    @one.get("/x")
+    def get(request: Request[Any, Any]) -> Reply:
+        return Reply(200, {"admin": request.principal.is_admin})
+
+    assert send(one.handler, event("GET", "/x", caller=principal(USER, "admin"))).json == {"admin": True}
+    caller = principal(USER, "admin", second_factor=False)
+    assert send(one.handler, event("GET", "/x", caller=caller)).json == {"admin": False}
+
+
+@pytest.mark.parametrize("name", ["Authorization", "content-type", "IDEMPOTENCY-KEY"])
+def test_a_header_that_may_have_one_value_and_comes_twice_is_refused(name: str) -> None:
+    request = event("POST", "/orders", caller=principal(USER), body=GOOD, headers={"Idempotency-Key": "K", name: "x"})
+    request["multiValueHeaders"] = {**request["multiValueHeaders"], name: ["x", "y"]}
+    answer = send(api.handler, request)
+    assert (answer.status, answer.code) == (400, "validation_failed")
+    assert answer.json["errors"][0]["pointer"].lower() == f"/headers/{name}".lower()
+
+
+def test_a_patch_may_be_a_merge_patch_and_nothing_else_may() -> None:
+    one = Api()
+    one.patch("/x", body=Order)(echo)
+    one.post("/x", body=Order)(echo)
+    headers = {"Content-Type": "application/merge-patch+json"}
+    caller = principal(USER)
+    assert send(one.handler, event("PATCH", "/x", caller=caller, body=GOOD, headers=headers)).status == 201
+    assert send(one.handler, event("POST", "/x", caller=caller, body=GOOD, headers=headers)).status == 415
+
+
+def test_security_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert post(GOOD).headers["x-content-type-options"] == ["nosniff"]
+    assert "strict-transport-security" not in post(GOOD).headers
+    monkeypatch.setenv("ENVIRONMENT", "prod")
+    assert post(GOOD).headers["strict-transport-security"] == ["max-age=63072000; includeSubDomains"]
+    assert post({}).headers["strict-transport-security"] == ["max-age=63072000; includeSubDomains"]
+
+
+def test_no_text_of_a_library_reaches_a_client() -> None:
+    class Many(Body):
+        text: Annotated[str, Field(min_length=2, max_length=3)]
+        number: Annotated[int, Field(gt=1, lt=5)]
+        choice: Literal["a", "b"]
+        flag: bool
+        items: Annotated[list[int], Field(min_length=1, max_length=2)]
+        inner: Order
+
+    one = Api()
+    one.post("/x", body=Many, public=True)(echo)
+    good = {"text": "abc", "number": 2, "choice": "a", "flag": True, "items": [1], "inner": GOOD}
+    values: list[Any] = [None, "", "x", "abcd", 0, 9, 1.5, True, [], [1, 2, 3], ["x"], {}, {"x": 1}, "\ud800"]
+    for name in good:
+        for value in values:
+            answer = send(one.handler, event("POST", "/x", body={**good, name: value}))
+            for error in answer.json.get("errors", []):
+                assert not re.search(r"Input|should|pattern|permitted|valid (string|integer|boolean)", error["detail"])
+                assert error["detail"] != "is not valid", (name, value)
 
 
 def test_roles() -> None:
@@ -392,8 +513,9 @@ def test_a_401_says_how_to_authenticate() -> None:
     assert send(api.handler, event("GET", "/admins")).headers["www-authenticate"] == ["Bearer"]
 
 
-def test_every_problem_has_an_error_status() -> None:
+def test_every_problem_has_an_error_status_and_a_detail_that_is_not_its_title() -> None:
     assert all(400 <= kind.status < 600 for kind in PROBLEMS.values())
+    assert all(kind.detail.endswith(".") and kind.title not in kind.detail for kind in PROBLEMS.values())
 
 
 keyed_api = Api()

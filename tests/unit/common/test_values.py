@@ -6,7 +6,8 @@ import pytest
 from common import clock, ids
 from common.errors import Refusal
 from common.http.cursors import Cursors
-from common.idempotency import IdempotencyKey, digest, fingerprint_of, scope_of
+from common.idempotency import IdempotencyKey, canonical_body, scope_of
+from common.keys import Keyring
 from common.money import exponent, format_amount, is_currency
 from common.paging import take
 from hypothesis import given
@@ -102,17 +103,21 @@ def test_a_page_knows_whether_another_follows() -> None:
     assert take([], 3) == ([], None)
 
 
+def keys() -> Keyring:
+    return Keyring({"1": b"k"})
+
+
 @given(st.text(min_size=1).filter(lambda text: text.isprintable()))
 def test_a_cursor_is_good_for_its_caller_list_and_filters_only(position: str) -> None:
-    mine = Cursors("usr_1", "/v1/transfers", {"status": "completed", "limit": 5, "cursor": None})
+    mine = Cursors("usr_1", "/v1/transfers", {"status": "completed", "limit": 5, "cursor": None}, keys)
     cursor = mine.encode(position)
     assert cursor is not None
     assert mine.decode(cursor) == position
-    assert Cursors("usr_1", "/v1/transfers", {"status": "completed", "limit": 9}).decode(cursor) == position
+    assert Cursors("usr_1", "/v1/transfers", {"status": "completed", "limit": 9}, keys).decode(cursor) == position
     others = [
-        Cursors("usr_2", "/v1/transfers", {"status": "completed"}),
-        Cursors("usr_1", "/v1/accounts", {"status": "completed"}),
-        Cursors("usr_1", "/v1/transfers", {"status": "pending"}),
+        Cursors("usr_2", "/v1/transfers", {"status": "completed"}, keys),
+        Cursors("usr_1", "/v1/accounts", {"status": "completed"}, keys),
+        Cursors("usr_1", "/v1/transfers", {"status": "pending"}, keys),
     ]
     for cursors in others:
         with pytest.raises(Refusal, match="invalid_cursor"):
@@ -124,21 +129,32 @@ def test_a_cursor_is_good_for_its_caller_list_and_filters_only(position: str) ->
 )
 def test_broken_cursors(cursor: str) -> None:
     with pytest.raises(Refusal, match="invalid_cursor"):
-        Cursors("usr_1", "/v1/transfers", {}).decode(cursor)
+        Cursors("usr_1", "/v1/transfers", {}, keys).decode(cursor)
+
+
+def test_a_cursor_can_not_be_forged_and_survives_a_rotation() -> None:
+    def cursors(keys: dict[str, bytes]) -> Cursors:
+        return Cursors("usr_1", "/v1/transfers", {}, lambda: Keyring(keys))
+
+    before = cursors({"1": b"old"}).encode("trf_1")
+    assert cursors({"1": b"old", "2": b"new"}).decode(before) == "trf_1"
+    with pytest.raises(Refusal, match="invalid_cursor"):
+        cursors({"1": b"new"}).decode(before)
 
 
 def test_no_position_is_no_cursor() -> None:
-    cursors = Cursors("usr_1", "/v1/transfers", {})
+    cursors = Cursors("usr_1", "/v1/transfers", {}, keys)
     assert cursors.encode(None) is None
     assert cursors.decode(None) is None
 
 
-def test_the_fingerprint_leaves_out_what_is_never_kept_and_nothing_else() -> None:
-    first = fingerprint_of({"amount": 5, "currency": "USD", "pin": "123456"}, b"k")
-    assert fingerprint_of({"currency": "USD", "amount": 5, "pin": "654321"}, b"k") == first
-    assert fingerprint_of({"currency": "USD", "amount": 5, "cvv": "111"}, b"k") == first
-    assert fingerprint_of({"currency": "USD", "amount": 6}, b"k") != first
-    assert fingerprint_of({"currency": "USD", "amount": 5}, b"other") != first
+def test_the_fingerprint_leaves_out_what_is_never_kept_and_nulls_and_nothing_else() -> None:
+    first = canonical_body({"amount": 5, "currency": "USD", "pin": "123456"})
+    assert canonical_body({"currency": "USD", "amount": 5, "pin": "654321"}) == first
+    assert canonical_body({"currency": "USD", "amount": 5, "cvv": "111", "description": None}) == first
+    assert canonical_body({"currency": "USD", "amount": 6}) != first
+    assert canonical_body({"to": [{"a": 1, "b": None}]}) == canonical_body({"to": [{"a": 1}]})
+    assert canonical_body({"a": {"pin": "1"}}) != canonical_body({"a": {}})
 
 
 def test_a_key_has_one_scope_per_caller_method_and_path() -> None:
@@ -153,11 +169,8 @@ def test_a_key_has_one_scope_per_caller_method_and_path() -> None:
 
 
 def test_a_key_used_for_another_body_is_refused() -> None:
-    key = IdempotencyKey("scope", fingerprint_of({"amount": 5}, b"k"))
+    key = IdempotencyKey("scope", Keyring({"1": b"old", "2": b"new"}).digests(canonical_body({"amount": 5})))
     key.check(key.fingerprint)
+    key.check(Keyring({"1": b"old"}).digest(canonical_body({"amount": 5})))
     with pytest.raises(Refusal, match="idempotency_key_reused"):
-        key.check("0" * 64)
-
-
-def test_digests_of_one_value_differ_by_purpose() -> None:
-    assert digest(b"k", "card", "4242") != digest(b"k", "code", "4242")
+        key.check("2:" + "0" * 64)

@@ -82,6 +82,13 @@ def test_a_mail_is_authorized_on_the_sender_identity() -> None:
     assert identify(*v2).iam == identify(*v1).iam == (("ses:SendEmail", sender),)
 
 
+def test_a_mail_with_a_configuration_set_is_authorized_on_it_too() -> None:
+    headers = {"authorization": credential("ses"), "content-type": "application/x-www-form-urlencoded"}
+    sent = "Action=SendEmail&Source=mail%40remit.example&ConfigurationSetName=remit-mail"
+    checked = {resource.rpartition(":")[2] for _, resource in identify(*request(headers, sent)).iam}
+    assert checked == {"identity/mail@remit.example", "configuration-set/remit-mail"}
+
+
 @pytest.mark.parametrize(("method", "operation"), [("POST", "PostToConnection"), ("DELETE", "DeleteConnection")])
 def test_a_push_to_a_websocket_is_authorized_as_managing_connections(method: str, operation: str) -> None:
     call = identify(*request({}, "", method=method, path="/_aws/execute-api/abc/live/@connections/1"))

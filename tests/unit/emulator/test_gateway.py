@@ -70,3 +70,27 @@ def test_a_request_that_does_not_reach_the_api_gets_a_problem(
     assert not reached
     assert (b"content-type", b"application/problem+json") in start["headers"]
     assert (start["status"], problem["status"], problem["instance"]) == (status, status, path)
+
+
+def test_a_header_on_two_lines_has_two_values(deployed: Callable[[str | None], None]) -> None:
+    deployed("abc")
+    events: list[dict[str, Any]] = []
+
+    async def emulator(scope: Scope, receive: Receive, send: Send) -> None:
+        joined = {"key": "a, b", "accept": "*/*"}
+        event = {"headers": joined, "multiValueHeaders": {name: [value] for name, value in joined.items()}}
+        events.append(gateway._with_lines(lambda: event))
+
+    lines = [(b"Key", b"a"), (b"accept", b"*/*"), (b"key", b"b")]
+    scope = {"type": "http", "path": "/v1/x", "raw_path": b"/v1/x", "headers": lines}
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    asyncio.run(gateway.fixed_address(emulator)(scope, receive, send))
+    (event,) = events
+    assert event["multiValueHeaders"] == {"key": ["a", "b"], "accept": ["*/*"]}
+    assert event["headers"] == {"key": "b", "accept": "*/*"}

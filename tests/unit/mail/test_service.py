@@ -1,16 +1,20 @@
 """Who is mailed what, and how often."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any, get_args
 
 import pytest
+from common import clock
 from common.contracts.auth import FoundUser
 from common.contracts.events import Event
 from common.dynamo import CONDITION, Cancelled, Reason
 from common.errors import Contended
 
-from functions.mail.domain.mails import WINDOW_LENGTH, MailId, MailState
+from functions.mail.domain.mails import WINDOW_LENGTH, MailId, MailState, SecurityKind
 from functions.mail.service import Busy
 from functions.mail.store import MailStore
 from tests.support.memory_table import Call
@@ -21,6 +25,7 @@ from tests.unit.mail.world import (
     World,
     code_requested,
     deleted,
+    login,
     pin_locked,
     transfer,
     user,
@@ -88,8 +93,8 @@ def test_a_verified_user_is_welcomed(world: World) -> None:
         Event.new("transfer.declined", "trf_1", 2, START, {"kind": "transfer"}),
         Event.new("transfer.completed", "dep_1", 2, START, {"kind": "deposit"}),
         code_requested(purpose="another"),
-        user("user.updated", 1, "first_name", "status", status="suspended"),
-        user("user.updated", 1, "email"),
+        user("user.updated", 1, "name", "status", status="suspended"),
+        login(new_device=False),
     ],
 )
 def test_other_events_ask_for_no_mail(world: World, event: Event) -> None:
@@ -115,6 +120,7 @@ def test_a_code_is_mailed_to_the_address_that_it_was_minted_for(world: World) ->
         ("reset_password", "reset_password", "Reset your password"),
         ("change_email", "email_change", "Confirm your new email address"),
         ("pin_reset", "pin_reset", "Reset your PIN"),
+        ("reauthenticate", "login_code", "Your sign-in code"),
     ],
 )
 def test_each_purpose_has_its_mail(world: World, purpose: str, kind: str, subject: str) -> None:
@@ -164,6 +170,27 @@ def test_a_phone_is_sent_one_text_message(world: World) -> None:
     assert (world.sent, world.codes) == ([], 1)
     assert world.states()[MailId(event.id, "verify_phone", ADA)] == MailState("sent")
     assert "000001" not in repr(world.table.items())
+
+
+def test_a_text_message_that_may_have_been_sent_is_not_sent_again(world: World) -> None:
+    world.code_goes_to = "+4915112345678"
+    event = code_requested(purpose="verify_phone")
+    world.calls.die_after = 4  # SNS accepted the message, and the reply was lost
+    world.arrive(event)
+    world.drain()
+    assert world.calls.made[4] == "text"
+    assert len(world.texts) == 1
+    assert world.states()[MailId(event.id, "verify_phone", ADA)] == MailState("sent")
+
+
+def test_a_text_message_is_not_sent_by_a_process_that_lost_its_claim(world: World) -> None:
+    world.code_goes_to = "+4915112345678"
+    event = code_requested(purpose="verify_phone")
+    mail = MailId(event.id, "verify_phone", ADA)
+    world.calls.meanwhile[3] = lambda: MailStore(world.table).take_over(mail, world.states()[mail].lease, "later")
+    world.mailer.handle(event)
+    assert world.calls.made[-1] == "update"
+    assert (world.texts, world.states()[mail]) == ([], MailState("sending", "later"))
 
 
 def test_codes_are_never_merged(world: World) -> None:
@@ -226,6 +253,16 @@ def test_an_abandoned_claim_expires(world: World) -> None:
         (user("user.suspended", 1, "status", status="suspended"), ["Your account was suspended"]),
         (user("user.updated", 1, "status"), ["Your account is active again"]),
         (user("user.updated", 1, "role", role="arbiter"), ["Your role was changed"]),
+        (user("user.updated", 1, "email"), ["Your email address was changed"]),
+        (user("user.updated", 1, "phone"), ["Your phone number was changed"]),
+        (user("user.updated", 1, "second_factor"), ["Your second factor was changed"]),
+        (user("user.updated", 1, "api_key_created"), ["An API key was created"]),
+        (user("user.updated", 1, "api_key_revoked"), ["An API key was revoked"]),
+        (
+            user("user.updated", 1, "phone", "second_factor"),
+            ["Your phone number was changed", "Your second factor was changed"],
+        ),
+        (login(), ["New sign-in to your account"]),
         (
             user("user.suspended", 1, "role", "status", status="suspended"),
             ["Your account was suspended", "Your role was changed"],
@@ -257,20 +294,109 @@ def test_a_mail_to_a_deleted_user_is_dropped_and_not_retried(world: World) -> No
 
 
 def test_notices_of_a_kind_within_a_minute_are_merged_and_all_reported(world: World) -> None:
-    for number in (1, 2, 3):
-        world.arrive(pin_locked(number, f"Account {number}"))
+    roles = ("arbiter", "admin", "customer")
+    for number, role in enumerate(roles, 1):
+        world.arrive(user("user.updated", number, "role", role=role))
     world.drain()
-    assert world.subjects("ada@example.com") == ["Your PIN is locked"] * 2
+    assert world.subjects("ada@example.com") == ["Your role was changed"] * 2
     (_, _, first), (at, _, merged) = world.sent
     assert at - START == WINDOW_LENGTH
-    assert "The PIN of Account 1 was locked after too many wrong attempts on 2026-11-21 at 09:31 UTC." in first.text
-    assert [f"of Account {number} " in merged.text for number in (1, 2, 3)] == [False, True, True]
+    assert "You were given the role arbiter on 2026-11-21 at 09:31 UTC." in first.text
+    assert [f"the role {role} " in merged.text for role in roles] == [False, True, True]
     assert merged.html.count("<li>") == 2
+
+
+# --- security
+
+
+SECURITY_EVENTS: list[tuple[Callable[[int], Event], str]] = [
+    (login, "New sign-in to your account"),
+    (lambda number: user("user.password_changed", number), "Your password was changed"),
+    (lambda number: user("user.updated", number, "email"), "Your email address was changed"),
+    (lambda number: user("user.updated", number, "phone"), "Your phone number was changed"),
+    (lambda number: user("user.updated", number, "second_factor"), "Your second factor was changed"),
+    (lambda number: user("user.updated", number, "api_key_created"), "An API key was created"),
+    (lambda number: user("user.updated", number, "api_key_revoked"), "An API key was revoked"),
+    (lambda number: code_requested(number, "change_email"), "Your email address is about to change"),
+    (pin_locked, "Your PIN is locked"),
+    (lambda number: user("user.suspended", number, "status", status="suspended"), "Your account was suspended"),
+]
+
+
+def test_every_security_kind_has_an_event(world: World) -> None:
+    for event, _ in SECURITY_EVENTS:
+        world.mailer.handle(event(1))
+    assert {mail.kind for mail in world.states()} - {"email_change"} == set(get_args(SecurityKind))
+
+
+@pytest.mark.parametrize(("event", "subject"), SECURITY_EVENTS)
+def test_a_security_notice_is_mailed_immediately_once_an_event_and_never_merged(
+    world: World, event: Callable[[int], Event], subject: str
+) -> None:
+    for number in (1, 2, 3):
+        world.mailer.handle(event(number))
+        world.mailer.handle(event(number))
+        assert world.subjects("ada@example.com") == [subject] * number
+    assert all(at == START for at, _, _ in world.sent)
+    assert (world.messages, world.windows(), world.entries()) == ([], {}, [])
+
+
+def test_a_security_notice_ignores_a_merge_window_of_an_earlier_version(world: World) -> None:
+    ends_at = clock.timestamp(START + WINDOW_LENGTH)
+    world.table.put({"pk": f"W#{ADA}#pin_locked", "sk": "W", "ends_at": ends_at, "held": True})
+    world.mailer.handle(pin_locked())
+    assert world.subjects("ada@example.com") == ["Your PIN is locked"]
+    assert world.entries() == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_changed_password_is_mailed_with_the_number_of_revoked_api_keys(world: World, number: int) -> None:
+    world.mailer.handle(user("user.password_changed", api_keys_revoked=number))
+    ((_, _, mail),) = world.sent
+    assert "All your other sessions were ended" in mail.text
+    assert (f"and {number} API key" in mail.text) == (number > 0)
+
+
+def test_a_new_sign_in_is_mailed_with_its_device(world: World) -> None:
+    world.mailer.handle(login())
+    ((_, _, mail),) = world.sent
+    assert "from a new device, Firefox on Linux, IP address 203.0.113.7, on 2026-11-21 at 09:31 UTC." in mail.text
+
+
+def test_a_changed_email_is_mailed_to_both_addresses_once(world: World) -> None:
+    event = user("user.updated", 1, "email", previous_email="old@example.com")
+    for _ in range(3):
+        world.mailer.handle(event)
+        world.clock.advance(days=1)
+    assert [(to, mail.subject) for _, to, mail in world.sent] == [
+        ("old@example.com", "Your email address was changed"),
+        ("ada@example.com", "Your email address was changed"),
+    ]
+    (_, _, previous), (_, _, current) = world.sent
+    assert "contact support" in previous.text and "reset your password" not in previous.text
+    assert "reset your password" in current.text
+    assert not re.search("Ada|ada@example.com", previous.text + previous.html)
+    assert {mail.to_previous: state.status for mail, state in world.states().items()} == {True: "sent", False: "sent"}
+    assert "old@example.com" not in repr(world.table.items())
+
+
+@pytest.mark.parametrize("previous", [{}, {"previous_email": ""}, {"previous_email": None}])
+def test_without_a_previous_address_only_the_current_one_is_mailed(world: World, previous: dict[str, Any]) -> None:
+    world.mailer.handle(user("user.updated", 1, "email", **previous))
+    assert [to for _, to, _ in world.sent] == ["ada@example.com"]
+
+
+def test_a_previous_address_is_mailed_although_the_current_one_fails(world: World) -> None:
+    world.calls.die_before = 6
+    with pytest.raises(ExceptionGroup):
+        world.mailer.handle(user("user.updated", 1, "email", previous_email="old@example.com"))
+    assert world.calls.made[6] == "find_user"
+    assert [to for _, to, _ in world.sent] == ["old@example.com"]
 
 
 def test_the_entries_of_a_deleted_user_are_deleted(world: World) -> None:
     for number in (1, 2):
-        world.mailer.handle(pin_locked(number))
+        world.mailer.handle(user("user.updated", number, "role"))
         world.mailer.handle(transfer(number))
     for _ in range(2):
         world.mailer.handle(deleted())
@@ -278,7 +404,7 @@ def test_the_entries_of_a_deleted_user_are_deleted(world: World) -> None:
     assert {item["pk"] for item in world.entries()} == {f"W#{GRACE}#transfer_received"}
     del world.users[ADA]
     world.drain()
-    assert world.subjects("ada@example.com") == ["Your PIN is locked", "You sent 10.50 USD"]
+    assert world.subjects("ada@example.com") == ["Your role was changed", "You sent 10.50 USD"]
     assert len(world.subjects("grace@example.com")) == 2
 
 

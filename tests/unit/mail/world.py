@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from common.contracts.auth import FindUser, FoundUser, MintCode, MintedCode
-from common.contracts.events import Event, EventType
+from common.contracts.events import SYSTEM, Actor, Event, EventType
 from common.dynamo import Item, Table
 
 from functions.mail.domain.mails import MailId, MailState, MergeWindow
@@ -146,7 +146,9 @@ class World:
 
     def states(self) -> dict[MailId, MailState]:
         return {
-            MailId(item["pk"][2:], item["kind"], item["user_id"]): MailState(item["status"], item.get("lease", ""))
+            MailId(item["pk"][2:], item["kind"], item["user_id"], item["sk"].endswith("#previous")): MailState(
+                item["status"], item.get("lease", "")
+            )
             for item in self._items("M#")
         }
 
@@ -203,10 +205,18 @@ def verified(user_id: str = ADA) -> Event:
     return Event.new("user.verified", user_id, 2, START, {"user_id": user_id, "email": "ada@example.com"})
 
 
-def user(type: EventType, number: int = 1, *changed: str, user_id: str = ADA, **data: Any) -> Event:
+def user(
+    type: EventType, number: int = 1, *changed: str, user_id: str = ADA, actor: Actor = SYSTEM, **data: Any
+) -> Event:
     """Return the event of change number `number` of a user, as many minutes after the start."""
     known = {"user_id": user_id, "role": "customer", "status": "active", "changed": list(changed)}
-    return Event.new(type, user_id, number, START + timedelta(minutes=number), known | data)
+    return Event.new(type, user_id, number, START + timedelta(minutes=number), known | data, actor)
+
+
+def login(number: int = 1, *, new_device: bool = True) -> Event:
+    """Return the event of login number `number` of Ada, as many minutes after the start."""
+    actor = Actor(ADA, "ses_1", "203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/132.0")
+    return user("user.login", number, actor=actor, new_device=new_device)
 
 
 def pin_locked(number: int = 1, name: str = "Main") -> Event:

@@ -69,7 +69,7 @@ def test_the_reason_of_a_decline_is_the_title_of_its_problem(code: str) -> None:
         transfer_event(kind="a later kind"),
         Event.new("user.verified", ADA, 2, START, {"user_id": ADA}),
         user_event("user.login", new_device=False),
-        user_event("user.updated", changed=["status", "role"]),
+        user_event("user.updated", changed=["status", "role", "name"]),
         deletion(),
         account_event("account.opened"),
     ],
@@ -91,16 +91,47 @@ NOT_YOU = "If this wasn't you, reset your password immediately."
             f"Your password was changed. {NOT_YOU}",
         ),
         (
-            user_event("user.updated", changed=["email", "email_verified"]),
+            user_event("user.password_changed", api_keys_revoked=0),
+            "password_changed",
+            "Password changed",
+            f"Your password was changed. {NOT_YOU}",
+        ),
+        (
+            user_event("user.updated", changed=["email", "role"], previous_email="old@example.com"),
             "email_changed",
             "Email address changed",
             f"The email address of your account was changed. {NOT_YOU}",
         ),
         (
+            user_event("user.updated", changed=["phone"]),
+            "phone_changed",
+            "Phone number changed",
+            f"The phone number of your account was changed. {NOT_YOU}",
+        ),
+        (
+            user_event("user.updated", changed=["second_factor", "name"]),
+            "second_factor_changed",
+            "Second factor changed",
+            f"The second factor of your account was changed. {NOT_YOU}",
+        ),
+        (
+            user_event("user.updated", changed=["api_key_created"]),
+            "api_key_created",
+            "API key created",
+            f"An API key was created for your account. {NOT_YOU}",
+        ),
+        (
+            user_event("user.updated", changed=["api_key_revoked"]),
+            "api_key_revoked",
+            "API key revoked",
+            f"An API key of your account was revoked. {NOT_YOU}",
+        ),
+        (
             user_event("user.suspended", changed=["status"]),
             "account_suspended",
             "Account suspended",
-            "Your account was suspended. You can't sign in until it is restored. Your money stays in your accounts.",
+            "Your account was suspended. You can't sign in until it is restored. Your money stays in your accounts. "
+            "To find out why, contact support.",
         ),
         (
             account_event("pin.failed", name="Main", tries=2),
@@ -112,7 +143,8 @@ NOT_YOU = "If this wasn't you, reset your password immediately."
             account_event("pin.locked", name="Main", tries=5),
             "pin_locked",
             "PIN locked",
-            "The PIN of Main was locked after 5 wrong attempts in a row. To set a new PIN, request a code by email.",
+            "The PIN of Main was locked after 5 wrong attempts in a row. To set a new PIN, request a code by email. "
+            f"{NOT_YOU}",
         ),
         (
             account_event("limit.exceeded", period="weekly", limit=50000, spent=45000, amount=10000),
@@ -134,6 +166,52 @@ def test_users_are_notified_of_what_happened_to_them_and_their_accounts(
     assert texts(event) == [(ADA, kind, title, body)]
     (notification,) = notifications(event)
     assert notification.resource == event.subject
+
+
+def test_each_change_of_one_event_is_notified() -> None:
+    event = user_event("user.updated", changed=["phone", "second_factor"])
+    assert [each.kind for each in notifications(event)] == ["phone_changed", "second_factor_changed"]
+    assert len({each.id for each in notifications(event)}) == 2
+
+
+@pytest.mark.parametrize(("number", "revoked"), [(1, "1 API key was revoked."), (2, "2 API keys were revoked.")])
+def test_a_changed_password_reports_the_api_keys_that_were_revoked(number: int, revoked: str) -> None:
+    ((_, _, _, body),) = texts(user_event("user.password_changed", api_keys_revoked=number))
+    assert body == f"Your password was changed. {revoked} {NOT_YOU}"
+
+
+LINK = "pay at https://evil.example or call +1 900 555 0100"
+SAFE = "pay at https: //evil. example or call …0100"
+
+
+@pytest.mark.parametrize(("name", "shown"), [(LINK, SAFE), ("\u202eAda", "Ada")])
+def test_a_name_in_a_notification_makes_no_link(name: str, shown: str) -> None:
+    sent, received = texts(transfer_event(source_name=name, destination_name=name))
+    assert (sent[3], received[3]) == (f"You sent {shown} 10.50 USD.", f"{shown} sent you 10.50 USD.")
+    ((*_, declined),) = texts(transfer_event(type="transfer.declined", destination_name=name))
+    assert declined == f"Your transfer of 10.50 USD to {shown} was declined."
+    deposit = DEPOSIT | {"source_name": name}
+    ((*_, arrived),) = texts(transfer_event(**deposit))
+    assert arrived == f"Your deposit of 10.50 USD from {shown} has arrived."
+    ((*_, failed),) = texts(transfer_event(type="transfer.failed", **deposit))
+    assert failed == f"Your deposit of 10.50 USD from {shown} could not be completed. No money was moved."
+
+
+def test_a_name_with_nothing_visible_is_replaced_in_a_notification() -> None:
+    blank = "\u200b\u3164"
+    sent, received = texts(transfer_event(source_name=blank, destination_name=blank))
+    assert sent[3] == "You sent another customer 10.50 USD."
+    assert received[3] == "Another customer sent you 10.50 USD."
+    ((*_, arrived),) = texts(transfer_event(**DEPOSIT | {"source_name": blank}))
+    assert arrived == "Your deposit of 10.50 USD from your card or bank account has arrived."
+
+
+@pytest.mark.parametrize(("name", "shown"), [(LINK, SAFE), ("\u2060", "your account")])
+def test_an_account_s_name_in_a_notification_makes_no_link(name: str, shown: str) -> None:
+    ((*_, wrong),) = texts(account_event("pin.failed", name=name, tries=2))
+    ((*_, locked),) = texts(account_event("pin.locked", name=name, tries=5))
+    assert wrong.startswith(f"A wrong PIN was entered for {shown}. ")
+    assert locked.startswith(f"The PIN of {shown} was locked after ")
 
 
 CHROME = (

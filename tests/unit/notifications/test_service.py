@@ -134,7 +134,7 @@ def test_what_arrives_while_all_are_marked_stays_unread(world: World) -> None:
     assert found.unread == 1
 
 
-KEY = IdempotencyKey("scope", "fingerprint")
+KEY = IdempotencyKey("scope", ("fingerprint",))
 
 
 @pytest.mark.parametrize("number", [0, 1, 250])
@@ -144,7 +144,7 @@ def test_a_repeated_key_does_not_mark_what_arrived_since(world: World, number: i
     world.inbox.handle(transfer_event(number))
     assert world.inbox.mark_all_read(ADA, KEY) is True
     assert world.unread(ADA) == 1
-    assert world.inbox.mark_all_read(ADA, IdempotencyKey("another", "fingerprint")) is False
+    assert world.inbox.mark_all_read(ADA, IdempotencyKey("another", ("fingerprint",))) is False
     assert world.unread(ADA) == 0
 
 
@@ -180,7 +180,7 @@ def test_a_key_with_another_body_is_refused(world: World) -> None:
     world.inbox.handle(transfer_event())
     world.inbox.mark_all_read(ADA, KEY)
     with pytest.raises(Refusal, match="idempotency_key_reused"):
-        world.inbox.mark_all_read(ADA, IdempotencyKey("scope", "other"))
+        world.inbox.mark_all_read(ADA, IdempotencyKey("scope", ("other",)))
 
 
 def test_a_deleted_user_has_an_empty_inbox_and_gets_no_notifications(world: World) -> None:

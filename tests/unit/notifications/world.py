@@ -55,6 +55,7 @@ def transfer_event(
     payer: str | None = ADA,
     payee: str | None = GRACE,
     source_name: str = "Ada Lovelace",
+    destination_name: str = "Grace Hopper",
     code: str | None = None,
 ) -> Event:
     """Return an event of transfer number `number`, one second after the one before."""
@@ -68,7 +69,7 @@ def transfer_event(
         "payer_id": payer,
         "payee_id": payee,
         "source_name": source_name,
-        "destination_name": "Grace Hopper",
+        "destination_name": destination_name,
         "code": code,
     }
     return Event.new(type, f"trf_{number}", 2, START + timedelta(seconds=number), data)

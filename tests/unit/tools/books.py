@@ -69,6 +69,21 @@ def step_outcome(transfer: str, result: str, *legs: tuple[str, int]) -> dict[str
     }
 
 
+def expectation(transfer: str) -> dict[str, Any]:
+    return {
+        "pk": f"S#{transfer}",
+        "sk": "expect",
+        "transfer_id": transfer,
+        "step": "expect",
+        "outcome": "expected",
+        "code": "",
+        "account_id": ADAS,
+        "amount": 1000,
+        "currency": "USD",
+        "at": at(30),
+    }
+
+
 def record(transfer: str, kind: str, status: str, amount: int, minutes: float) -> dict[str, Any]:
     source = {"type": "card", "id": "crd_ADAS", "owner_id": ADA} if kind == "deposit" else _party(ADAS, ADA)
     destination = _party(ADAS, ADA) if kind == "deposit" else _party(BOBS, BOB)
@@ -159,6 +174,7 @@ def books() -> Tables:
                 "lines": zlib.compress(json.dumps([folded]).encode()),
             },
             step_outcome(DEPOSIT, "posted", (RAIL, -1000), (ADAS, 1000)),
+            expectation(DEPOSIT),
             step_outcome(TRANSFER, "posted", (ADAS, -400), (BOBS, 400)),
             step_outcome(DECLINED, "declined"),
             {"pk": "K#account", "sk": "K", "fingerprint": "f", "answer": {}},

@@ -33,7 +33,9 @@ class Platform(Run):
 def test_a_verified_user_becomes_an_admin(capsys: pytest.CaptureFixture[str]) -> None:
     platform = Platform("granted")
     main([" Ada@Example.com "], platform)
-    assert ADA in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert ADA in printed
+    assert "second factor" in printed
     assert platform.__dict__["asked"] == [("remit-auth-grant-role", {"email": "ada@example.com", "role": "admin"})]
 
 

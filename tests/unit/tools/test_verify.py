@@ -21,6 +21,7 @@ from tests.unit.tools.books import (
     TRANSFER,
     at,
     books,
+    expectation,
     key,
     line,
     mail,
@@ -147,6 +148,14 @@ def wrong_available(tables: Tables) -> None:
     item(tables.accounts, f"A#{BOBS}")["available"] = 401
 
 
+def expectation_that_is_not_counted(tables: Tables) -> None:
+    tables.accounts.append(expectation(PENDING))
+
+
+def counted_without_expectation(tables: Tables) -> None:
+    item(tables.accounts, f"A#{BOBS}")["incoming"] = 1
+
+
 def posted_twice(tables: Tables) -> None:
     tables.accounts.append(
         step_outcome(TRANSFER, "posted", (ADAS, -400), (BOBS, 400)) | {"sk": "again", "step": "again"}
@@ -236,6 +245,18 @@ def ended_and_due(tables: Tables) -> None:
     item(tables.transfers, f"T#{TRANSFER}")["due_at"] = at(19)
 
 
+def returned_and_not_due(tables: Tables) -> None:
+    item(tables.transfers, f"T#{DECLINED}")["rail_outcome"] = "confirmed"
+
+
+def returned_too_late(tables: Tables) -> None:
+    item(tables.transfers, f"T#{DECLINED}").update(rail_outcome="confirmed", due_at=at(10), due_shard="07")
+
+
+def returned_and_still_due(tables: Tables) -> None:
+    item(tables.transfers, f"T#{DECLINED}").update(rail_outcome="refunded", due_at=at(-1), due_shard="07")
+
+
 def not_notified(tables: Tables) -> None:
     tables.notifications.remove(item(tables.notifications, f"U#{BOB}", "N#"))
 
@@ -317,6 +338,8 @@ def declined_answered_completed(tables: Tables) -> None:
         (overdrawn, 3, BOBS),
         (overdrawn_on_the_way, 3, ADAS),
         (wrong_available, 3, BOBS),
+        (expectation_that_is_not_counted, 3, ADAS),
+        (counted_without_expectation, 3, BOBS),
         (posted_twice, 4, TRANSFER),
         (journal_twice, 4, TRANSFER),
         (outcome_without_lines, 4, PENDING),
@@ -330,6 +353,9 @@ def declined_answered_completed(tables: Tables) -> None:
         (overdue, 6, PENDING),
         (missing_in_the_due_index, 6, PENDING),
         (ended_and_due, 6, TRANSFER),
+        (returned_and_not_due, 6, DECLINED),
+        (returned_too_late, 6, DECLINED),
+        (returned_and_still_due, 6, DECLINED),
         (not_notified, 6, TRANSFER),
         (notified_twice, 6, TRANSFER),
         (notified_to_another, 6, TRANSFER),
@@ -352,6 +378,13 @@ def test_each_violation_is_found(break_tables: Break, number: int, named: str) -
     tables = books()
     break_tables(tables)
     assert named in broken(tables).get(number, set())
+
+
+def test_a_transfer_is_due_until_the_money_that_the_rail_took_is_back() -> None:
+    tables = books()
+    item(tables.transfers, f"T#{DECLINED}").update(rail_outcome="confirmed", due_at=at(-1), due_shard="07")
+    assert broken(tables) == {}
+    assert check(tables, NOW, drained=True)[5].waiting == 2
 
 
 def test_a_credit_that_is_folded_but_not_deleted_counts_once() -> None:

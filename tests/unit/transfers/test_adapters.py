@@ -15,11 +15,12 @@ from common.errors import TaskFailed
 
 from functions.transfers import bootstrap
 from functions.transfers.adapters import rail, saga
-from functions.transfers.adapters.rail import RailAnswer, SandboxRail, answer_to
+from functions.transfers.adapters.rail import SandboxAnswer, SandboxRail, answer_to
 from functions.transfers.adapters.saga import StepFunctions
 from functions.transfers.domain.lifecycle import SagaUnavailable
 from functions.transfers.domain.transfers import Transfer
 from functions.transfers.events import rail_answer, recover
+from functions.transfers.service.rail import RailAnswers
 from functions.transfers.tasks import complete, submit
 from tests.support.rest import CONTEXT
 from tests.unit.transfers.world import World
@@ -65,6 +66,15 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
 def transfer(world: World) -> Transfer:
     world.send()
     return world.record()
+
+
+@pytest.fixture
+def deposit(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a recorded deposit, whose answers resume a state machine."""
+    world.deposit()
+    answers = RailAnswers(world.store, StepFunctions().resume, world.clock)
+    monkeypatch.setattr(rail_answer, "rail_answers", lambda: answers)
+    return world.record().id
 
 
 def test_a_run_returns_what_complete_returned(aws: Client, transfer: Transfer) -> None:
@@ -135,58 +145,86 @@ def test_a_run_is_never_retried_and_times_out_early_enough(aws: Client, transfer
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
 def test_an_answer_for_a_finished_execution_is_ignored_and_logged(
-    aws: Client, monkeypatch: pytest.MonkeyPatch, code: str
+    aws: Client, world: World, deposit: str, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     lines = io.StringIO()
     log = Logger(service=f"late-{code}", level="DEBUG", stream=lines)
     monkeypatch.setattr(rail_answer, "logger", lambda: log)
     aws.reply = refused(code)
-    assert rail_answer.handler(messages("confirmed"), CONTEXT) == {"batchItemFailures": []}
+    assert rail_answer.handler(messages(deposit, "confirmed"), CONTEXT) == {"batchItemFailures": []}
     (line,) = map(json.loads, lines.getvalue().splitlines())
-    assert (line["level"], line["transfer_id"], line["outcome"]) == ("WARNING", "trf_1", "confirmed")
-    assert line["message"] == "rail callback ignored: execution already finished"
+    assert (line["level"], line["transfer_id"], line["outcome"]) == ("WARNING", deposit, "confirmed")
+    assert line["message"] == "rail answer recorded: execution already finished"
     assert TOKEN not in lines.getvalue()
+    assert world.record().rail_outcome == "confirmed"
 
 
-def test_another_fault_fails_the_message_and_logs_no_token(aws: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_fault_fails_the_message_and_logs_no_token(
+    aws: Client, deposit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = io.StringIO()
     log = Logger(service="listening", level="DEBUG", stream=lines)
     monkeypatch.setattr("common.events.logger", lambda: log)
     aws.reply = refused("ThrottlingException")
-    reply = rail_answer.handler(messages("confirmed"), CONTEXT)
+    reply = rail_answer.handler(messages(deposit, "confirmed"), CONTEXT)
     assert reply == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
     assert "ThrottlingException" in lines.getvalue()
     assert TOKEN not in lines.getvalue()
 
 
-def test_a_rail_answer_resumes_the_saga(aws: Client) -> None:
-    rail_answer.handler(messages("declined", "card_declined"), CONTEXT)
+def test_a_rail_answer_resumes_the_saga(aws: Client, deposit: str) -> None:
+    rail_answer.handler(messages(deposit, "declined", "card_declined"), CONTEXT)
     ((operation, request),) = aws.calls
     assert (operation, request["taskToken"]) == ("send_task_success", TOKEN)
     assert json.loads(request["output"]) == {"outcome": "declined", "code": "card_declined"}
 
 
-def messages(outcome: str, code: str = "") -> dict[str, Any]:
-    body = {"transfer_id": "trf_1", "task_token": TOKEN, "outcome": outcome, "code": code}
+def test_an_answer_about_an_unknown_transfer_is_delivered_again(aws: Client, deposit: str) -> None:
+    reply = rail_answer.handler(messages("trf_other", "confirmed"), CONTEXT)
+    assert reply == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert aws.calls == []
+
+
+def test_an_answer_without_an_operation_is_that_of_a_collection(aws: Client, world: World, deposit: str) -> None:
+    """Messages that were sent before there were refunds."""
+    batch = messages(deposit, "confirmed")
+    body = json.loads(batch["Records"][0]["body"])
+    del body["operation"]
+    batch["Records"][0]["body"] = json.dumps(body)
+    rail_answer.handler(batch, CONTEXT)
+    assert world.record().rail_outcome == "confirmed"
+
+
+def messages(transfer_id: str, outcome: str, code: str = "") -> dict[str, Any]:
+    body = {
+        "transfer_id": transfer_id,
+        "task_token": TOKEN,
+        "operation": "collect",
+        "outcome": outcome,
+        "code": code,
+    }
     record = {"messageId": "message-0", "body": json.dumps(body), "eventSource": "aws:sqs", "attributes": {}}
     return {"Records": [record]}
 
 
+@pytest.mark.parametrize("operation", ["collect", "refund"])
 @pytest.mark.parametrize(
     ("instrument", "last4", "answer"),
     [
-        ("card", "4242", RailAnswer("confirmed", "", 0)),
-        ("card", "0002", RailAnswer("declined", "card_declined", 0)),
-        ("card", "0259", RailAnswer("confirmed", "", 30)),
-        ("bank_account", "3000", RailAnswer("confirmed", "", 0)),
-        ("bank_account", "0002", RailAnswer("declined", "bank_declined", 0)),
+        ("card", "4242", SandboxAnswer("confirmed", "", 0)),
+        ("card", "0002", SandboxAnswer("declined", "card_declined", 0)),
+        ("card", "0259", SandboxAnswer("confirmed", "", 30)),
+        ("bank_account", "3000", SandboxAnswer("confirmed", "", 0)),
+        ("bank_account", "0002", SandboxAnswer("declined", "bank_declined", 0)),
         ("bank_account", "0259", None),
     ],
 )
-def test_the_sandbox_rail(aws: Client, instrument: Any, last4: str, answer: RailAnswer | None) -> None:
+def test_the_sandbox_rail(
+    aws: Client, instrument: Any, last4: str, answer: SandboxAnswer | None, operation: Any
+) -> None:
     assert answer_to(instrument, last4) == answer
     for _ in range(2):
-        submitted = SandboxRail().submit(Submit("trf_1", 100, "USD", instrument, last4, TOKEN))
+        submitted = SandboxRail().submit(Submit("trf_1", 100, "USD", instrument, last4, TOKEN, operation))
         assert submitted.outcome == "submitted"
     if answer is None:
         assert aws.calls == []
@@ -197,6 +235,7 @@ def test_the_sandbox_rail(aws: Client, instrument: Any, last4: str, answer: Rail
     assert first[1]["DelaySeconds"] == answer.delay_seconds
     message = json.loads(first[1]["MessageBody"])
     assert (message["outcome"], message["code"], message["task_token"]) == (answer.outcome, answer.code, TOKEN)
+    assert (message["transfer_id"], message["operation"]) == ("trf_1", operation)
 
 
 def test_a_submission_that_does_not_reach_the_rail_is_a_fault(aws: Client) -> None:
@@ -233,7 +272,7 @@ def test_recovery_serves_a_schedule(world: World, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    "name", ["transfers", "deposits", "completion", "history", "recovery", "users", "sagas", "rail"]
+    "name", ["transfers", "deposits", "completion", "history", "recovery", "rail_answers", "users", "sagas", "rail"]
 )
 def test_wiring_is_built_once(name: str) -> None:
     built = getattr(bootstrap, name)

@@ -8,7 +8,8 @@ from common.contracts.accounts import ApproveTransfer
 from common.contracts.events import Actor
 from common.errors import TaskFailed
 from common.http import checks
-from common.idempotency import fingerprint_of
+from common.http import request as requests
+from common.idempotency import canonical_body
 
 from functions.transfers.api import deposits, transfer, transfers
 from tests.support.rest import Answer, event, principal, send
@@ -20,8 +21,10 @@ from tests.unit.transfers.world import (
     BOB,
     BOB_ACCOUNT,
     BOB_EMAIL,
+    BOB_PHONE,
     CARD,
     EVE,
+    KEYS,
     World,
 )
 
@@ -34,9 +37,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     monkeypatch.setattr(transfers, "transfers", lambda: made.transfers)
     monkeypatch.setattr(deposits, "deposits", lambda: made.deposits)
-    for module in (transfers, transfer):
-        monkeypatch.setattr(module, "history", lambda: made.history)
-    monkeypatch.setattr(checks, "fingerprint_key", lambda: b"secret")
+    for reads in (transfers, transfer):
+        monkeypatch.setattr(reads, "history", lambda: made.history)
+    for module in (checks, requests):
+        monkeypatch.setattr(module, "keyring", lambda purpose: KEYS)
     return made
 
 
@@ -116,7 +120,7 @@ def test_a_refused_approval_is_its_problem(world: World) -> None:
         assert (refused.status, refused.code) == (status, code)
         assert "transfer_id" not in refused.json
         assert "739154" not in refused.text
-    assert world.table.items() == []
+    assert [item["sk"] for item in world.table.items()] == ["D"], "the unknown payee is counted"
 
 
 def test_the_approval_knows_the_actor_of_a_wrong_pin(world: World) -> None:
@@ -137,7 +141,7 @@ def test_the_pin_is_in_no_log_and_no_fingerprint(world: World, capsys: pytest.Ca
     assert "/transfers" in logged.out + logged.err
     assert not {"739154", "861207"} & set(re.findall(r"[0-9]{6}", logged.out + logged.err))
     (bound,) = [item for item in world.table.items() if item["sk"] == "K"]
-    assert bound["fingerprint"] == fingerprint_of(BODY, b"secret")
+    assert bound["fingerprint"] == KEYS.digest(canonical_body(BODY))
 
 
 @pytest.mark.parametrize(
@@ -216,6 +220,31 @@ def test_a_payee_never_sees_the_payers_account(world: World) -> None:
         assert ANN_ACCOUNT not in text
 
 
+def test_a_payee_does_not_see_a_declined_transfer(world: World) -> None:
+    world.ledger.decline = "insufficient_funds"
+    made = post(BODY | {"destination": {"email": BOB_EMAIL}, "description": "call +1 900"}).json["transfer_id"]
+    hidden = one(made, BOB)
+    assert (hidden.status, hidden.code) == (404, "not_found")
+    assert listed(BOB).json == {"data": [], "next_cursor": None}
+    assert one(made).json["destination"] == {
+        "type": "account",
+        "id": None,
+        "alias": BOB_EMAIL,
+        "display_name": "B** B.",
+    }
+    assert one(made).json["destination"] == listed().json["data"][0]["destination"]
+    assert one(made, EVE, "admin").json["destination"]["display_name"] == "Bob B."
+
+
+@pytest.mark.parametrize(("to", "body"), [("/transfers", BODY), ("/deposits", DEPOSIT)])
+def test_too_many_declines_are_a_429(world: World, to: str, body: dict[str, Any]) -> None:
+    world.ledger.decline = "insufficient_funds"
+    codes = {post(BODY, f"key-{number}").code for number in range(30)}
+    assert codes == {"insufficient_funds"}
+    refused = post(body, "another", to=to)
+    assert (refused.status, refused.code, refused.headers["retry-after"]) == (429, "rate_limited", ["1800"])
+
+
 def test_a_deposit_is_accepted(world: World) -> None:
     first = post(DEPOSIT, to="/deposits")
     assert (first.status, first.json["kind"], first.json["status"]) == (202, "deposit", "pending")
@@ -271,7 +300,8 @@ def test_filters_reach_the_list(world: World) -> None:
     assert ids(kind="deposit") == [deposit_id]
     assert ids(status="completed") == [transfer_id]
     assert ids(counterparty=" BOB@example.com") == [transfer_id]
-    assert ids(counterparty=BOB) == [transfer_id]
+    for named in (BOB, BOB_ACCOUNT, BOB_PHONE):
+        assert ids(counterparty=named) == [transfer_id]
     assert ids(counterparty="+15551234567") == []
     assert ids(min_amount="8") == [transfer_id]
     assert ids(max_amount="7") == [deposit_id]
@@ -300,7 +330,7 @@ def test_filters_reach_the_list(world: World) -> None:
         ("from_", "2026-11-21T10:00:00Z"),
         ("counterparty", "bob"),
         ("counterparty", ""),
-        ("counterparty", ANN_ACCOUNT),
+        ("counterparty", CARD),
         ("min_amount", "1.0"),
         ("min_amount", "-1"),
         ("max_amount", "1_0"),

@@ -22,6 +22,7 @@ from tests.unit.transfers.world import (
     BOB,
     BOB_ACCOUNT,
     BOB_EMAIL,
+    BOB_PHONE,
     EVE,
     EVE_ACCOUNT,
     World,
@@ -79,7 +80,7 @@ def test_ids_are_shown_only_if_they_are_yours_or_you_named_them(world: World) ->
 def test_a_decline_code_is_hidden_from_the_payee(world: World) -> None:
     world.ledger.decline = "insufficient_funds"
     sent_id = body_of(world.send().answer)["transfer_id"]
-    declined = world.history.get(sent_id, BOB, is_admin=False)
+    declined = world.history.get(sent_id, ANN, is_admin=False)
     assert TransferResource.of(declined, BOB).decline_code is None
     assert TransferResource.of(declined, ANN).decline_code == "insufficient_funds"
     assert TransferResource.of(declined, EVE, is_admin=True).decline_code == "insufficient_funds"
@@ -188,8 +189,11 @@ ALL = ("deposit", "received", "declined", "middle", "small")
         (TransferFilter(status="declined"), ("declined",)),
         (TransferFilter(status="pending"), ("deposit",)),
         (TransferFilter(status="voided"), ()),
-        (TransferFilter(counterparty=BOB), ("declined", "middle", "small")),
-        (TransferFilter(counterparty=BOB_EMAIL), ("middle",)),
+        (TransferFilter(counterparty=BOB), ("middle", "small")),
+        (TransferFilter(counterparty=BOB_EMAIL), ("middle", "small")),
+        (TransferFilter(counterparty=BOB_PHONE), ("middle", "small")),
+        (TransferFilter(counterparty=BOB_ACCOUNT), ("declined", "middle", "small")),
+        (TransferFilter(counterparty=EVE_ACCOUNT), ("received",)),
         (TransferFilter(counterparty=EVE), ("received",)),
         (TransferFilter(counterparty=ANN), ("deposit",)),
         (TransferFilter(counterparty="nobody@example.com"), ()),

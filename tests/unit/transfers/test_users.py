@@ -12,6 +12,7 @@ from functions.transfers.domain.history import TransferFilter
 from functions.transfers.domain.transfers import Transfer
 from functions.transfers.domain.users import DELETED_USER_NAME, Unfinished, without_personal_data
 from functions.transfers.events import users as users_queue
+from functions.transfers.models.resources import TransferResource
 from functions.transfers.service import users
 from tests.support.memory_table import Call
 from tests.support.rest import CONTEXT
@@ -82,7 +83,7 @@ def test_first_answers_and_published_events_stay(world: World) -> None:
     assert len(page) == 4
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", range(45))
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_crash_at_any_call_is_finished_by_the_next_call(world: World, number: int, moment: str) -> None:
     _send_several(world)
@@ -145,8 +146,11 @@ def test_recovery_ends_a_pending_transfer_of_a_deleted_user(world: World) -> Non
     assert "Bob" not in _names(world)
 
 
-@pytest.mark.parametrize("number", range(8))
-def test_a_transfer_that_ends_during_the_deletion_ends_without_the_name(world: World, number: int) -> None:
+@pytest.mark.parametrize(("outcome", "status"), [("posted", "completed"), ("declined", "declined")])
+@pytest.mark.parametrize("number", range(80))
+def test_a_transfer_that_ends_during_the_deletion_ends_without_the_name(
+    world: World, number: int, outcome: str, status: str
+) -> None:
     pending = world.interrupted(destination=Destination(email=BOB_EMAIL))
     left = [number]
 
@@ -154,15 +158,31 @@ def test_a_transfer_that_ends_during_the_deletion_ends_without_the_name(world: W
         left[0] -= 1
         if left[0] < 0:
             world.table.hook = None
-            world.complete(pending)
+            world.complete(pending, outcome, "account_frozen")
 
     world.table.hook = interfere
     world.users.delete_personal_data(BOB)
     world.table.hook = None
-    world.complete(pending)
-    assert world.record().status == "completed"
+    world.complete(pending, outcome, "account_frozen")
+    assert world.record().status == status
     assert "Bob" not in _names(world)
-    assert [event["type"] for event in world.events()] == ["transfer.created", "transfer.completed"]
+    assert [event["type"] for event in world.events()] == ["transfer.created", f"transfer.{status}"]
+
+
+def test_a_transfer_that_the_payee_never_saw_loses_their_name_too(world: World) -> None:
+    world.ledger.decline = "account_frozen"
+    world.send("declined", destination=Destination(email=BOB_EMAIL))
+    world.ledger.decline = ""
+    world.sagas.faults = ["crash"]
+    with pytest.raises(Crash):
+        world.send("pending", destination=Destination(email=BOB_EMAIL))
+    for _ in range(2):
+        world.users.delete_personal_data(BOB)
+    assert [item["destination"]["display_name"] for item in world.records()] == [DELETED_USER_NAME] * 2
+    assert "Bob" not in _names(world)
+    assert BOB_EMAIL not in _names(world)
+    shown = [TransferResource.of(Transfer.from_record(item), ANN).destination for item in world.records()]
+    assert [each.display_name for each in shown] == [DELETED_USER_NAME] * 2
 
 
 def test_two_users_are_deleted_at_once(world: World) -> None:

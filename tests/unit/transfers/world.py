@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from common import ids
 from common.contracts.accounts import ApproveDeposit, ApproveTransfer, Destination, Party, PostOutcome, TransferApproval
+from common.contracts.auth import FindUser, FoundUser
 from common.contracts.events import Actor
 from common.contracts.transfers import Complete, Completed
 from common.dynamo import Table
 from common.errors import Refusal
 from common.events import OUTBOX
-from common.idempotency import Answer, IdempotencyKey, KeyedAnswer, fingerprint_of, scope_of
+from common.idempotency import Answer, IdempotencyKey, KeyedAnswer, canonical_body, scope_of
+from common.keys import Keyring
 
-from functions.transfers.domain.deposits import MakeDeposit
+from functions.transfers.domain.deposits import MakeDeposit, RailAnswer
 from functions.transfers.domain.intents import RequestOrigin
 from functions.transfers.domain.lifecycle import SagaUnavailable
 from functions.transfers.domain.transfers import SendTransfer, Transfer
@@ -24,6 +26,7 @@ from functions.transfers.service.completion import Completion
 from functions.transfers.service.deposits import Deposits
 from functions.transfers.service.history import History
 from functions.transfers.service.intents import Intents
+from functions.transfers.service.rail import RailAnswers
 from functions.transfers.service.recovery import Recovery
 from functions.transfers.service.transfers import Transfers
 from functions.transfers.service.users import Users
@@ -38,7 +41,8 @@ ANN, BOB, EVE = (f"usr_01K0000000000000000000000{letter}" for letter in "ABE")
 ANN_ACCOUNT, BOB_ACCOUNT, ANN_SAVINGS, EVE_ACCOUNT = (f"acc_01K0000000000000000000000{letter}" for letter in "ABSE")
 CARD = "crd_01K0000000000000000000000A"
 BANK = "bka_01K0000000000000000000000A"
-BOB_EMAIL = "bob@example.com"
+BOB_EMAIL, BOB_PHONE = "bob@example.com", "+15550000002"
+KEYS = Keyring({"1": b"secret"})
 OWNERS = {ANN_ACCOUNT: ANN, ANN_SAVINGS: ANN, BOB_ACCOUNT: BOB, EVE_ACCOUNT: EVE}
 NAMES = {ANN: "Ann A.", BOB: "Bob B.", EVE: "Eve E."}
 
@@ -58,8 +62,8 @@ class Accounts:
         self._receive(request)
         to = request.destination
         alias = to.email or to.phone
-        payee = to.account_id or {BOB_EMAIL: BOB_ACCOUNT, BOB: BOB_ACCOUNT, None: None}[to.email or to.user_id]
-        assert payee is not None
+        assert to.account_id or (alias or to.user_id) in (BOB_EMAIL, BOB_PHONE, BOB)
+        payee = to.account_id or BOB_ACCOUNT
         source = request.source_account_id or ANN_ACCOUNT
         return TransferApproval(
             source=Party("account", source, OWNERS[source], NAMES[OWNERS[source]]),
@@ -169,8 +173,10 @@ class World:
         self.transfers = Transfers(self.intents, self.accounts.approve_transfer)
         self.deposits = Deposits(self.intents, self.accounts.approve_deposit)
         self.completion = Completion(self.store, respond, self.clock)
-        self.history = History(HistoryStore(self.table), self.store)
+        self.history = History(HistoryStore(self.table), self.store, self._find_user)
         self.recovery = Recovery(RecoveryStore(self.table), self.store, self.sagas, self.clock)
+        self.resumed: list[tuple[str, dict[str, str]]] = []
+        self.rail_answers = RailAnswers(self.store, self._resume, self.clock)
         self.users = Users(UserStore(self.table))
         self.sagas.complete = self.completion.complete
 
@@ -208,6 +214,19 @@ class World:
                 origin=origin, account_id=account, card_id=CARD, amount=amount, currency="USD", description="savings"
             )
         )
+
+    def answer(self, outcome: Any, code: str = "", operation: Any = "collect") -> bool:
+        """Let the rail answer about the only transfer there is."""
+        return self.rail_answers.handle(RailAnswer(self.record().id, operation, outcome, code), "token")
+
+    def _find_user(self, request: FindUser) -> FoundUser:
+        """Only Bob's addresses are verified."""
+        is_bob = (request.email or request.phone) in (BOB_EMAIL, BOB_PHONE)
+        return FoundUser("found", user_id=BOB) if is_bob else FoundUser("not_found")
+
+    def _resume(self, task_token: str, outcome: dict[str, str]) -> bool:
+        self.resumed.append((task_token, outcome))
+        return True
 
     def _pause(self, seconds: float) -> None:
         self.sleep(seconds)
@@ -250,7 +269,7 @@ def _origin(caller: str, path: str, key: str, body: Mapping[str, Any], trace_id:
 
 
 def key_of(caller: str, path: str, key: str, body: Mapping[str, Any]) -> IdempotencyKey:
-    return IdempotencyKey(scope_of(caller, "POST", path, key), fingerprint_of(body, b"secret"))
+    return IdempotencyKey(scope_of(caller, "POST", path, key), KEYS.digests(canonical_body(body)))
 
 
 def body_of(answer: Answer) -> Any:

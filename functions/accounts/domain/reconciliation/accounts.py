@@ -30,6 +30,7 @@ class HeadItem(NamedTuple):
     week_spent: int = 0
     fold: int = 0
     clean: int = 0
+    incoming: int = 0
 
     @classmethod
     def of(cls, item: Item) -> "HeadItem":
@@ -186,6 +187,8 @@ def _head_faults(account_id: str, head: HeadItem) -> Iterator[Fault]:
         yield 3, f"has {available} available"
     if head.status == "closed" and (head.posted or head.held):
         yield 3, f"is closed and has posted {head.posted} and held {head.held}"
+    if head.incoming < 0 or (head.status == "closed" and head.incoming):
+        yield 3, f"is {head.status} and expects {head.incoming} payments"
 
 
 @lru_cache(maxsize=4096)

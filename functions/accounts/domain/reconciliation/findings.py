@@ -39,7 +39,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of a reconciliation. `unread` accounts kept changing and are checked by the next one."""
+    """The result of a reconciliation. `unread` accounts kept changing and are checked by the next one.
+
+    `overdue` names the accounts that have expected money for long, which is no violation.
+    """
 
     number: int
     at: str
@@ -47,6 +50,7 @@ class Report:
     entries: int
     unread: int
     drifts: tuple[Drift, ...]
+    overdue: tuple[Violation, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -2,7 +2,10 @@
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
+from datetime import timedelta
+
+from common import clock
 
 from functions.accounts.domain.reconciliation.accounts import AccountItems, Fault, HeadItem, Item, entries_of
 from functions.accounts.domain.reconciliation.findings import Drift, Finding, Violation
@@ -10,6 +13,7 @@ from functions.accounts.domain.reconciliation.ownership import Ownership
 from functions.accounts.domain.reconciliation.pairs import Pairs
 
 _END_OF_TIME = "~"
+_OVERDUE = timedelta(days=2)
 
 
 class Inspection:
@@ -17,11 +21,17 @@ class Inspection:
 
     `items` come partition by partition, in the order of their keys, as a scan returns them. Memory holds about 1 KB an
     account, what is open or pending, and the facts in `watched` buckets (None for all); violations of the other facts
-    are not named, but `unbalanced` returns their buckets.
+    are not named, but `unbalanced` returns their buckets. `incoming` are the expectations that some heads counted
+    before this pass began: an expectation is in no head's journal, so a head that is read later may not agree.
     """
 
     def __init__(
-        self, items: Iterable[Item], *, until: str = _END_OF_TIME, watched: Container[int] | None = None
+        self,
+        items: Iterable[Item],
+        *,
+        until: str = _END_OF_TIME,
+        watched: Container[int] | None = None,
+        incoming: Mapping[str, int] | None = None,
     ) -> None:
         self.lines = 0
         self.faults: dict[str, list[Fault]] = {}
@@ -35,6 +45,11 @@ class Inspection:
         self._pending: list[Item] = []
         self._last_batches: dict[str, frozenset[tuple[str, str]]] = {}
         self._refused: set[str] = set()
+        self._incoming = incoming or {}
+        self._expectations: dict[str, tuple[str, str]] = {}
+        """The account and time of each expectation that is open."""
+        self._just_ended: Counter[str] = Counter()
+        """How many expectations of each account have ended after `until`."""
         self._last_transfer = ("", 0)
         self._postings = self._refusals = self._open_holds = self._holds = 0
         self._wrong: list[tuple[int, Violation]] = []
@@ -70,6 +85,15 @@ class Inspection:
         """The buckets to watch in another inspection, which then names what is wrong in them."""
         return self._pairs.unbalanced()
 
+    @property
+    def overdue(self) -> list[Violation]:
+        """What has been expected for longer than two days. A rail may be asked for long, so nothing may be wrong."""
+        if self._until == _END_OF_TIME:
+            return []
+        limit = clock.timestamp(clock.parse(self._until) - _OVERDUE)
+        expected = self._expectations.items()
+        return [Violation(name, f"expects money of {trf} since {at}") for trf, (name, at) in expected if at < limit]
+
     def recheck(self, account_id: str, items: Iterable[Item]) -> None:
         """Check an account again, from its head and then its journal, read in this order."""
         again = Inspection(items, until=self._until, watched=())
@@ -95,7 +119,7 @@ class Inspection:
             8: Finding(8, "Copies agree with each other", copies),
         }
         ownership, pairs = self._ownership.violations(self._accounts), self._pairs.violations(self._refused)
-        for number, violation in [*self._wrong, *self._sums(), *self._held(), *ownership, *pairs]:
+        for number, violation in [*self._wrong, *self._sums(), *self._held(), *self._expected(), *ownership, *pairs]:
             findings[number].violations.append(violation)
         for account_id, faults in self.faults.items():
             for number, what in faults:
@@ -160,6 +184,13 @@ class Inspection:
         if item["sk"] == "hold":
             self._read_hold(transfer_id, item)
             return
+        if item["sk"] == "expect":
+            if item["outcome"] == "expected":
+                self._expectations[transfer_id] = item["account_id"], item["at"]
+            return
+        if item["sk"] == "post":
+            account_id, _ = self._expectations.pop(transfer_id, ("", ""))
+            self._just_ended[account_id] += item["at"] > self._until
         legs = [(leg["account_id"], leg["change"]) for leg in item["legs"]]
         if total := sum(change for _, change in legs):
             self._note(1, transfer_id, f"the legs of step {item['step']} sum to {total:+}")
@@ -227,3 +258,21 @@ class Inspection:
             held = account.held_then + account.drift[1]
             if held != account.open_then:
                 yield 3, Violation(account_id, f"has held {held}, its open holds sum to {account.open_then}")
+
+    def _expected(self) -> Iterator[tuple[int, Violation]]:
+        """Compare heads with expectations that have not ended. Those that began or ended lately may be counted."""
+        least, lately = Counter[str](), self._just_ended.copy()
+        for account_id, at in self._expectations.values():
+            (least if at <= self._until else lately)[account_id] += 1
+        for account_id in {*self._accounts, *least}:
+            account = self._accounts.get(account_id, AccountItems())
+            head = account.head
+            if account_id in self._incoming:
+                counted = self._incoming[account_id]
+            elif head and head.version != account.version:
+                continue
+            else:
+                counted = head.incoming if head else 0
+            if not least[account_id] <= counted <= least[account_id] + lately[account_id]:
+                what = f"expects {counted} payments, its open expectations are {least[account_id]}"
+                yield 3, Violation(account_id, what)

@@ -35,7 +35,8 @@ class Ownership:
             self._deleted_users.add(user_id)
         elif kind == "C":
             self.copies += 1
-            self._pairs.add(item["id"], 1, "card", user_id, item["fingerprint"])
+            for digest in item.get("fingerprints") or [item["fingerprint"]]:
+                self._pairs.add(item["id"], 1, "card", user_id, digest)
 
     def read_fingerprint(self, digest: str, item: Item) -> None:
         """Read the item that reserves a card's number for its user."""

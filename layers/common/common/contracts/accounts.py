@@ -79,8 +79,29 @@ class TransferApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """Keep an account open for money that a rail is asked for, until the posting step of the transfer is recorded."""
+
+    transfer_id: str
+    account_id: str
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectOutcome:
+    """The final outcome of an expectation; the same for every call. Refused with `payee_not_found` if it is closed."""
+
+    outcome: Literal["expected", "refused"]
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Post:
-    """Move `amount` from one account to another, once per transfer and step."""
+    """Move `amount` from one account to another, once per transfer and step.
+
+    If `is_expected`, the destination was made to expect the money, and no longer does after this step, posted or not.
+    """
 
     transfer_id: str
     source_account_id: str
@@ -89,16 +110,21 @@ class Post:
     currency: str
     description: str = ""
     step: str = "post"
+    is_expected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Record that a step never posts, and why. A step that has posted stays posted."""
+    """Record that a step never posts, and why. A step that has posted stays posted.
+
+    `expecting_account_id` is the account that was made to expect the money, and no longer does after this step.
+    """
 
     transfer_id: str
     outcome: Literal["declined", "failed"]
     code: str = ""
     step: str = "post"
+    expecting_account_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +181,7 @@ class HoldOutcome:
 class CloseAccounts:
     """Close all accounts of a user who is being deleted, and let no account be opened any more.
 
-    Refused with `account_not_empty` if an account has money or holds; then no account is closed.
+    Refused with `account_not_empty` if an account has money or holds, or expects money; then no account is closed.
     """
 
     user_id: str
@@ -164,6 +190,7 @@ class CloseAccounts:
 
 APPROVE_TRANSFER = Task("accounts-approve-transfer", ApproveTransfer, TransferApproval)
 APPROVE_DEPOSIT = Task("accounts-approve-deposit", ApproveDeposit, TransferApproval)
+EXPECT = Task("accounts-expect", Expect, ExpectOutcome)
 POST = Task("accounts-post", Post, PostOutcome)
 REFUSE = Task("accounts-refuse", Refuse, PostOutcome)
 RESERVE = Task("accounts-reserve", Reserve, HoldOutcome)

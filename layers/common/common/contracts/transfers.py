@@ -6,10 +6,16 @@ from typing import Any, Literal
 
 from common.contracts.task import Task
 
+RailOperation = Literal["collect", "refund"]
+"""What a rail is asked to do with the money of a deposit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Submit a deposit to its rail. The rail answers later, through `task_token`."""
+    """Ask a rail for the money of a deposit, or to take it back. The rail answers later, through `task_token`.
+
+    The rail knows a transfer: the same operation again moves nothing more and has the same answer.
+    """
 
     transfer_id: str
     amount: int
@@ -17,21 +23,25 @@ class Submit:
     instrument: Literal["card", "bank_account"]
     last4: str
     task_token: str
+    operation: RailOperation = "collect"
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The rail has accepted the deposit for processing."""
+    """The rail has accepted the operation for processing."""
 
     outcome: Literal["submitted"] = "submitted"
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Close a transfer with the outcome of its posting. `transfer` is the record that the saga was started with."""
+    """Close a transfer with the outcome of its posting. `transfer` is the record that the saga was started with.
+
+    `returned` means that the rail had confirmed, that nothing was posted, and that the rail has taken the money back.
+    """
 
     transfer: Mapping[str, Any]
-    outcome: Literal["posted", "declined", "failed"]
+    outcome: Literal["posted", "declined", "failed", "returned"]
     code: str = ""
     at: str = ""
 

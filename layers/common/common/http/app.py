@@ -25,6 +25,10 @@ from common.observability import logger, metrics
 
 __all__ = ["Api", "Principal", "Reply", "Request"]
 
+_SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}
+# RFC 6797: over plain HTTP the header has no effect, so the local stacks leave it out.
+_HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
+_LOGGED_USER_AGENT_CHARACTERS = 256
 _AWS_BUSY = {
     "ThrottlingException",
     "ProvisionedThroughputExceededException",
@@ -72,21 +76,25 @@ class Api:
         public: bool = False,
         person: bool = False,
         roles: frozenset[str] | None = None,
+        recent_login: bool = False,
         moves_money: bool = False,
         idempotent: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Register an endpoint for `method` and `path`, written as in API Gateway: `/accounts/{account_id}`.
 
         `public`: needs no token. `person`: not for API keys, because it concerns who the user is or how they prove it.
-        `roles`: only these may call it. `moves_money`: needs a verified email and an Idempotency-Key. `idempotent`:
-        accepts an Idempotency-Key. What else an API key may call follows from its scopes: `read` for GET, `payments`
-        for what moves money, `write` for the rest.
+        `roles`: only these may call it, with a second factor. `recent_login`: needs a login of the last 5 minutes, and
+        is not for API keys. `moves_money`: needs an Idempotency-Key. `idempotent`: accepts an Idempotency-Key. What
+        else an API key may call follows from its scopes: `read` for GET, `payments` for what moves money, `write` for
+        the rest. Which routes need a verified email follows from `Route.needs_verified_email`.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
             takes_key = idempotent or moves_money
             allowed = roles or frozenset()
-            route = Route(endpoint, body, query, method, public, person, allowed, moves_money, takes_key)
+            route = Route(
+                endpoint, body, query, method, path, public, person, allowed, recent_login, moves_money, takes_key
+            )
             self._routes[method, path] = route
             rule = path.replace("{", "<").replace("}", ">")
             self._app.route(rule, method)(lambda **_: self._serve(route))
@@ -106,6 +114,7 @@ class Api:
         status = int(response["statusCode"])
         request_context = event["requestContext"]
         authorizer = request_context.get("authorizer") or {}
+        identity = request_context.get("identity") or {}
         logger().info(
             "request",
             extra={
@@ -114,6 +123,8 @@ class Api:
                 "route": event.get("resource"),
                 "status": status,
                 "user_id": authorizer.get("user_id"),
+                "ip": identity.get("sourceIp"),
+                "user_agent": (identity.get("userAgent") or "")[:_LOGGED_USER_AGENT_CHARACTERS],
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             },
         )
@@ -130,6 +141,8 @@ class Api:
         headers: dict[str, str | list[str]] = {
             "Request-Id": self._request_id,
             "Cache-Control": "no-store",
+            **_SECURITY_HEADERS,
+            **({} if config().is_local else _HTTPS_HEADERS),
             **_cross_origin(self._app.current_event),
             **reply.headers,
         }

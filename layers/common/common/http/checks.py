@@ -1,7 +1,11 @@
-"""The contract's order of checks: 401, role, verified email, 413, 415, malformed JSON, idempotency key, validation."""
+"""The contract's order of checks.
+
+401, role, second factor, recent login, verified email, 413, 415, malformed JSON, idempotency key, validation.
+"""
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +13,18 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from pydantic import BaseModel, ValidationError
 
-from common.aws import fingerprint_key
+from common import clock
+from common.aws import keyring
 from common.errors import FieldError, Refusal
-from common.http.fields import pointer
+from common.http.fields import explain, pointer
 from common.http.request import Principal, Reply, Request
-from common.idempotency import JSON, IdempotencyKey, fingerprint_of, scope_of
+from common.idempotency import JSON, IdempotencyKey, canonical_body, scope_of
 
 MAX_BODY_BYTES = 256 * 1024
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+_SINGLE_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key")
+MERGE_PATCH = "application/merge-patch+json"
+"""RFC 7396."""
 _LONGEST_INTEGER_DIGITS = 64
 _MOST_FIELD_ERRORS = 50
 
@@ -31,11 +39,20 @@ class Route:
     body: type[BaseModel]
     query: type[BaseModel]
     method: str
+    path: str
     public: bool
     person: bool
     roles: frozenset[str]
+    recent_login: bool
     moves_money: bool
     idempotent: bool
+
+    @property
+    def needs_verified_email(self) -> bool:
+        """Whether an unverified user is refused: they may read, verify their address and use most auth routes."""
+        if self.public:
+            return False
+        return self.recent_login or not (self.method == "GET" or self.path.startswith("/auth/"))
 
 
 def check(route: Route, event: APIGatewayProxyEvent) -> Request[Any, Any]:
@@ -43,12 +60,15 @@ def check(route: Route, event: APIGatewayProxyEvent) -> Request[Any, Any]:
     principal = _principal(event)
     if principal is None and not route.public:
         raise Refusal("unauthenticated")
-    if not _may(principal, route):
-        raise Refusal("forbidden")
-    if route.moves_money and not (principal and principal.email_verified):
+    _check_role(principal, route)
+    if route.recent_login and not (principal and principal.has_logged_in_recently(clock.now())):
+        raise Refusal("reauthentication_required")
+    if route.needs_verified_email and not (principal and principal.email_verified):
         raise Refusal("email_not_verified")
+    raw = _raw_body(event)
+    _check_single_headers(event)
     headers = {name.lower(): value for name, value in event.headers.items()}
-    fields = _json_body(route, event, headers, _raw_body(event))
+    fields = _json_body(route, event, headers, raw)
     key = _idempotency_key(route, headers)
     body, query = _validated(route, event, fields)
     request_context = event.request_context
@@ -81,17 +101,32 @@ def _principal(event: APIGatewayProxyEvent) -> Principal | None:
         scopes=frozenset(str(found.get("scopes", "")).split()),
         email_verified=str(found.get("email_verified")).lower() == "true",
         expires_at=str(found.get("expires_at", "")),
+        auth_time=int(found.get("auth_time") or 0),
+        has_second_factor=str(found.get("has_second_factor")).lower() == "true",
     )
 
 
-def _may(principal: Principal | None, route: Route) -> bool:
-    """Return whether the caller's role and, for an API key, its scopes allow a route at all."""
+def _check_role(principal: Principal | None, route: Route) -> None:
+    """Raise Refusal if the caller's role or, for an API key, its scopes do not allow the route at all."""
     if route.roles and (principal is None or principal.role not in route.roles):
-        return False
-    if principal is None or not principal.is_key or route.public:
-        return True
-    scope = "payments" if route.moves_money else "read" if route.method == "GET" else "write"
-    return not route.person and scope in principal.scopes
+        raise Refusal("forbidden")
+    if principal is not None and principal.is_key and not route.public:
+        scope = "payments" if route.moves_money else "read" if route.method == "GET" else "write"
+        if route.person or route.recent_login or scope not in principal.scopes:
+            raise Refusal("forbidden")
+    if route.roles and principal is not None and not principal.has_second_factor:
+        raise Refusal("second_factor_required")
+
+
+def _check_single_headers(event: APIGatewayProxyEvent) -> None:
+    """Raise Refusal if a header that may have one value comes twice: two readers might each take another one."""
+    received: Mapping[str, list[str]] = event.get("multiValueHeaders") or {}
+    counts = Counter(name.lower() for name, values in received.items() for _ in values)
+    errors = [
+        FieldError(f"/headers/{name}", "must be sent once") for name in _SINGLE_HEADERS if counts[name.lower()] > 1
+    ]
+    if errors:
+        raise Refusal("validation_failed", errors=errors)
 
 
 def _raw_body(event: APIGatewayProxyEvent) -> bytes:
@@ -101,7 +136,7 @@ def _raw_body(event: APIGatewayProxyEvent) -> bytes:
     except ValueError as error:
         raise Refusal("malformed_json") from error
     if len(raw) > MAX_BODY_BYTES:
-        raise Refusal("body_too_large", f"The body may have {MAX_BODY_BYTES} bytes.")
+        raise Refusal("body_too_large", f"The body may have at most {MAX_BODY_BYTES} bytes.")
     return raw
 
 
@@ -112,8 +147,9 @@ def _json_body(route: Route, event: APIGatewayProxyEvent, headers: Mapping[str, 
     needs_body = any(info.is_required() for info in route.body.model_fields.values())
     if not raw and not needs_body:
         return {}
-    if content_type is None or content_type.split(";")[0].strip().lower() != JSON:
-        raise Refusal("unsupported_media_type")
+    accepted = (JSON, MERGE_PATCH) if event.http_method == "PATCH" else (JSON,)
+    if content_type is None or content_type.split(";")[0].strip().lower() not in accepted:
+        raise Refusal("unsupported_media_type", f"Send the body as {' or '.join(accepted)}.")
     try:
         fields = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_no_repeats, parse_constant=_no_constant, parse_int=_integer
@@ -164,7 +200,9 @@ def _keyed(
     if key is None or principal is None:
         return None
     fields = body.model_dump(mode="json", exclude_unset=True)
-    return IdempotencyKey(scope_of(principal.user_id, method, path, key), fingerprint_of(fields, fingerprint_key()))
+    return IdempotencyKey(
+        scope_of(principal.user_id, method, path, key), keyring("request").digests(canonical_body(fields))
+    )
 
 
 def _validated(route: Route, event: APIGatewayProxyEvent, fields: dict[str, Any]) -> tuple[BaseModel, BaseModel]:
@@ -176,7 +214,9 @@ def _validated(route: Route, event: APIGatewayProxyEvent, fields: dict[str, Any]
     except ValidationError as error:
         errors += _field_errors(error, "")
     parameters = event.get("multiValueQueryStringParameters") or {}
-    errors += [FieldError(f"/query/{name}", "given twice") for name, values in parameters.items() if len(values) > 1]
+    errors += [
+        FieldError(f"/query/{name}", "must be given once") for name, values in parameters.items() if len(values) > 1
+    ]
     try:
         query = route.query.model_validate({name: values[-1] for name, values in parameters.items()})
     except ValidationError as error:
@@ -188,8 +228,8 @@ def _validated(route: Route, event: APIGatewayProxyEvent, fields: dict[str, Any]
 
 def _field_errors(error: ValidationError, base: str) -> list[FieldError]:
     return [
-        FieldError(base + pointer(fault["loc"])[:256], fault["msg"].removeprefix("Value error, "))
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        FieldError(base + pointer(fault["loc"])[:256], explain(fault))
+        for fault in error.errors(include_url=False, include_input=False)
     ]
 
 

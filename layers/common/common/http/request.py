@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from aws_lambda_powertools.shared.cookies import Cookie
 from pydantic import BaseModel
 
-from common import ids
+from common import clock, ids
+from common.aws import keyring
 from common.contracts.events import Actor
 from common.errors import Refusal
 from common.http.cursors import Cursors
@@ -16,12 +18,15 @@ from common.idempotency import JSON, IdempotencyKey, KeyedAnswer
 BodyT = TypeVar("BodyT", bound=BaseModel)
 QueryT = TypeVar("QueryT", bound=BaseModel)
 
+RECENT_LOGIN_SECONDS = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The caller, as the authorizer found them. `email_verified` is as it was when the token was issued.
 
     `session_id` is the id of the session, or of the API key. `expires_at` is when the token expires, "" for a key.
+    `auth_time` is when the user last proved who they are, in seconds since 1970 (OpenID Connect Core); 0 for a key.
     """
 
     user_id: str
@@ -30,6 +35,8 @@ class Principal:
     scopes: frozenset[str]
     email_verified: bool
     expires_at: str
+    auth_time: int
+    has_second_factor: bool
 
     @property
     def is_key(self) -> bool:
@@ -38,8 +45,12 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        """Whether the caller is an admin."""
-        return self.role == "admin"
+        """Whether the caller may act as an admin. An admin without a second factor acts as a customer."""
+        return self.role == "admin" and self.has_second_factor
+
+    def has_logged_in_recently(self, now: datetime) -> bool:
+        """Return whether the user logged in, or authenticated again, in the last 5 minutes. A key never did."""
+        return not self.is_key and 0 <= now.timestamp() - self.auth_time <= RECENT_LOGIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,14 @@ class Request(Generic[BodyT, QueryT]):
         who = self._principal
         return Actor(who.user_id if who else None, who.session_id if who else None, self.ip, self.user_agent)
 
+    def require_recent_login(self) -> None:
+        """Raise Refusal `reauthentication_required` if the caller has not logged in recently.
+
+        For endpoints of which only some requests need it; the others say so with their route.
+        """
+        if not self.principal.has_logged_in_recently(clock.now()):
+            raise Refusal("reauthentication_required")
+
     def id(self, parameter: str) -> str:
         """Return an id from the path. Raises Refusal `not_found` if it is malformed."""
         value = self._path_parameters.get(parameter, "")
@@ -82,7 +101,7 @@ class Request(Generic[BodyT, QueryT]):
     def cursors(self) -> Cursors:
         """The cursors of this list, for this caller and these filters."""
         caller = self._principal.user_id if self._principal else ""
-        return Cursors(caller, self.path, self.query.model_dump(mode="json"))
+        return Cursors(caller, self.path, self.query.model_dump(mode="json"), lambda: keyring("cursor"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """The ledger's items, conditions and queries."""
 
 import pytest
-from common.contracts.accounts import HoldOutcome, Post, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import Expect, HoldOutcome, Post, Refuse, Release, Reserve, Settle
 from common.dynamo import Table
 from common.errors import Stale
 
 from functions.accounts.domain.holds import plan_release, plan_reserve
 from functions.accounts.domain.ledger import Head
-from functions.accounts.domain.postings import plan_post
+from functions.accounts.domain.postings import plan_expect, plan_post, plan_refuse
 from functions.accounts.store.ledger import LedgerStore
 from tests.unit.accounts.ledger.snapshot import Snapshot
 from tests.unit.accounts.ledger.world import ALICE, BOB, RAIL, STRANGER, World, trf
@@ -115,6 +115,62 @@ def test_a_posting_is_stale_if_the_status_of_an_account_changed(
     world.set_status(account_id, status)
     with pytest.raises(Stale):
         store.record(plan_post(pay(1, 120), heads, NOW))
+
+
+def test_the_items_of_an_expectation(world: World, table: Table) -> None:
+    head = world.head(ALICE)
+    assert world.ledger.expect(Expect(trf(1), ALICE, 120, "USD")).outcome == "expected"
+    assert world.ledger.expect(Expect(trf(1), ALICE, 120, "USD")).outcome == "expected"
+    item = {
+        "pk": f"S#{trf(1)}",
+        "sk": "expect",
+        "transfer_id": trf(1),
+        "step": "expect",
+        "outcome": "expected",
+        "code": "",
+        "account_id": ALICE,
+        "amount": 120,
+        "currency": "USD",
+        "at": NOW,
+    }
+    assert table.get((f"S#{trf(1)}", "expect")) == item
+    assert world.head(ALICE) == {**head, "incoming": 1}
+    posting = Post(trf(1), RAIL, ALICE, 120, "USD", is_expected=True)
+    assert [world.ledger.post(posting).outcome for _ in range(2)] == ["posted"] * 2
+    assert (world.head(ALICE)["incoming"], world.head(ALICE)["posted"]) == (0, 120)
+    assert table.get((f"S#{trf(1)}", "expect")) == item
+    assert world.ledger.expect(Expect(trf(2), STRANGER, 120, "USD")).code == "payee_not_found"
+    refused = {"outcome": "refused", "code": "payee_not_found", "account_id": STRANGER}
+    assert table.get((f"S#{trf(2)}", "expect")) == item | refused | {"pk": f"S#{trf(2)}", "transfer_id": trf(2)}
+
+
+def test_an_expectation_is_written_once_and_only_for_an_open_account(
+    world: World, store: LedgerStore, table: Table
+) -> None:
+    _, heads = store.expectation(trf(1), ALICE)
+    first, second = (plan_expect(Expect(trf(number), ALICE, 120, "USD"), heads, NOW) for number in (1, 2))
+    assert [store.expect(first), store.expect(first)] == [first, first]
+    assert store.expectation(trf(1), ALICE)[0] == first
+    world.ledger.refuse(Refuse(trf(1), "failed", expecting_account_id=ALICE))
+    world.ledger.refuse(Refuse(trf(3), "failed"))
+    ended = store.expect(plan_expect(Expect(trf(3), ALICE, 120, "USD"), heads, NOW))
+    assert (ended.outcome, ended.code) == ("refused", "payee_not_found")
+    assert store.expect(ended) == ended
+    world.set_status(ALICE, "closed")
+    before = list(table.scan())
+    with pytest.raises(Stale):
+        store.expect(second)
+    assert list(table.scan()) == before
+
+
+def test_an_end_of_what_is_not_expected_is_stale(world: World, store: LedgerStore, table: Table) -> None:
+    _, heads = store.posting(trf(1), "post", [ALICE])
+    before = list(table.scan())
+    with pytest.raises(Stale):
+        store.record(plan_post(Post(trf(1), RAIL, ALICE, 120, "USD", is_expected=True), heads, NOW))
+    with pytest.raises(Stale):
+        store.record(plan_refuse(Refuse(trf(1), "failed", expecting_account_id=ALICE), NOW))
+    assert list(table.scan()) == before
 
 
 def test_the_items_of_a_hold(world: World, table: Table) -> None:

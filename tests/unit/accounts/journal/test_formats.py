@@ -198,6 +198,40 @@ def test_csv_holds_no_formula(begin: str) -> None:
     assert rows(statement([(5, text)]))[1]["description"] == f"'{text}"
 
 
+@pytest.mark.parametrize("skipped", ["", " ", "\u00a0", "\u200b", "\u3164", "\u2060\ufeff", "\u00ad", '"', ' "'])
+@pytest.mark.parametrize("separator", ["", ",", ";", "\t", "|", "\n", "\r"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "＝"])  # noqa: RUF001
+def test_csv_holds_no_formula_after_any_separator(begin: str, separator: str, skipped: str) -> None:
+    before, after = ("x" + separator, f"{skipped}{begin}1+1;y") if separator else ("", f"{skipped}{begin}1+1;y")
+    assert rows(statement([(5, before + after)]))[1]["description"] == f"{before}'{after}"
+
+
+@pytest.mark.parametrize("text", ["a=b", "1-2", "me@example.org", "x; y", "x;y=1", "tea & cake", "- "[1:], ";", ""])
+def test_csv_leaves_other_texts_alone(text: str) -> None:
+    assert rows(statement([(5, text)]))[1]["description"] == text
+
+
+def test_csv_has_every_text_in_quotes_and_no_number() -> None:
+    header, opening, line, closing, end = StatementDocument.of(statement([(-1250, "x;=1+1;y")]), "csv").text.split(
+        "\r\n"
+    )
+    assert header == '"type","created_at","id","version","transfer_id","description","amount","balance","currency"'
+    assert line == (
+        f'"debit","2026-10-01T00:04:00.000Z","ent_{2:026}",2,"trf_{2:026}","x;\'=1+1;y",-12.50,-12.50,"USD"'
+    )
+    assert opening == f'"opening","{SINCE}","","","","Opening balance","",0.00,"USD"'
+    assert closing.startswith('"closing",')
+    assert end == ""
+
+
+def test_csv_begins_with_a_byte_order_mark_on_request() -> None:
+    plain, marked = (StatementDocument.of(statement(LUNCH), "csv", bom=bom).text for bom in (False, True))
+    assert marked == "\ufeff" + plain
+    assert not plain.startswith("\ufeff")
+    for other in ("json", "pdf"):
+        assert StatementDocument.of(statement(LUNCH), other, bom=True) == StatementDocument.of(statement(LUNCH), other)
+
+
 # --- PDF --------------------------------------------------------------------------------------------------------------
 
 

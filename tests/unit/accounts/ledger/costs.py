@@ -7,7 +7,7 @@ A hold with a lapse time is also in an index, which costs one more unit when it 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from common.contracts.accounts import Post, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import Expect, Post, Refuse, Release, Reserve, Settle
 
 from functions.accounts.domain import folding
 from tests.support.memory_table import MemoryTable
@@ -55,6 +55,11 @@ def _use_cases(world: World) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "post to a rail", pay(3, ALICE, RAIL)
     yield "decline for funds", pay(4, ALICE, BOB, 100_000)
     yield "refuse", lambda: ledger.refuse(Refuse(trf(5), "failed"))
+    yield "expect", lambda: ledger.expect(Expect(trf(20), BOB, 10, "USD"))
+    yield "expect called again", lambda: ledger.expect(Expect(trf(20), BOB, 10, "USD"))
+    yield "post what was expected", lambda: ledger.post(Post(trf(20), RAIL, BOB, 10, "USD", is_expected=True))
+    ledger.expect(Expect(trf(21), BOB, 10, "USD"))
+    yield "refuse what was expected", lambda: ledger.refuse(Refuse(trf(21), "failed", expecting_account_id=BOB))
     yield "reserve", hold(6)
     yield "settle", lambda: ledger.settle(Settle(trf(6), BOB))
     yield "settle called again", lambda: ledger.settle(Settle(trf(6), BOB))

@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from common.contracts.accounts import Post, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import Expect, Post, Refuse, Release, Reserve, Settle
 from common.dynamo import Item
 
 from tests.unit.accounts.ledger.snapshot import Snapshot
@@ -13,7 +13,7 @@ from tests.unit.accounts.ledger.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class SetStatus:
-    """Change the status of an account. An account with money or holds can't be closed."""
+    """Change the status of an account. An account with money or holds, or one that expects money, can't be closed."""
 
     account_id: str
     status: str
@@ -75,11 +75,11 @@ class Fold:
 
 
 Operation = (
-    Post | Refuse | Reserve | Settle | Release | Lapse
+    Expect | Post | Refuse | Reserve | Settle | Release | Lapse
     | SetStatus | SetLimits | SetAlert | SetCredit | SetHot | Wait | Fold
 )  # fmt: skip
 Answer = tuple[str, str, int]
-"""Outcome, code, and amount (0 for a posting); times are checked elsewhere."""
+"""Outcome, code, and amount (0 for a posting or an expectation); times are checked elsewhere."""
 EventRow = tuple[str, ...]
 """An event: its type, account and data, as text."""
 
@@ -94,6 +94,7 @@ class Account:
     status: str = "active"
     posted: int = 0
     held: int = 0
+    incoming: int = 0
     daily: int | None = None
     weekly: int | None = None
     alert: int | None = None
@@ -121,6 +122,7 @@ class Model:
     accounts: dict[str, Account]
     today: int = 0
     steps: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    expectations: dict[str, Answer] = field(default_factory=dict)
     holds: dict[str, tuple[str, str, int, str]] = field(default_factory=dict)
     """Status, account, amount (held, paid or given back), and the code of a decline."""
     times: dict[str, tuple[int, int | None]] = field(default_factory=dict)
@@ -134,12 +136,13 @@ class Model:
         return (
             {
                 name: (
-                    *(account.posted, account.held, account.status, account.credit_limit),
+                    *(account.posted, account.held, account.status, account.credit_limit, account.incoming),
                     *(account.daily, account.weekly, account.alert, *account.spent(self.today)),
                 )
                 for name, account in self.accounts.items()
             },
             self.steps,
+            self.expectations,
             self.holds,
             sorted(self.events),
         )
@@ -160,16 +163,21 @@ class Model:
                 for name in self.accounts
             },
             {(step["transfer_id"], step["step"]): (step["outcome"], step["code"], 0) for step in snapshot.steps},
+            {trf: (step["outcome"], step["code"], 0) for trf, step in snapshot.expectations.items()},
             holds,
             sorted(events),
         )
 
     def apply(self, operation: Operation) -> Answer:  # noqa: C901 (one case an operation)
         match operation:
+            case Expect():
+                return self._expect(operation)
             case Post():
                 return self._post(operation)
             case Refuse():
                 step = operation.transfer_id, operation.step
+                if step not in self.steps and operation.expecting_account_id:
+                    self.accounts[operation.expecting_account_id].incoming -= 1
                 return self.steps.setdefault(step, (operation.outcome, operation.code, 0))
             case Reserve():
                 return self._reserve(operation)
@@ -200,7 +208,7 @@ class Model:
                 return "waited", "", 0
             case SetStatus():
                 account = self.accounts[operation.account_id]
-                is_empty = not account.posted and not account.held
+                is_empty = not (account.posted or account.held or account.incoming)
                 if account.status != operation.status == "closed" and not is_empty:
                     return "refused", "", 0
                 if account.status == "closed" != operation.status:
@@ -209,6 +217,14 @@ class Model:
                 return "set", "", 0
             case Fold():
                 return "folded", "", 0
+
+    def _expect(self, expect: Expect) -> Answer:
+        if expect.transfer_id not in self.expectations:
+            refusal = self._cannot_be_paid(expect.account_id, expect.currency)
+            if not refusal:
+                self.accounts[expect.account_id].incoming += 1
+            self.expectations[expect.transfer_id] = ("refused", refusal[1], 0) if refusal else ("expected", "", 0)
+        return self.expectations[expect.transfer_id]
 
     def _post(self, post: Post) -> Answer:
         step = post.transfer_id, post.step
@@ -220,6 +236,8 @@ class Model:
                 self.accounts[post.source_account_id].posted -= post.amount
                 self.accounts[post.destination_account_id].posted += post.amount
             self.steps[step] = (*(refusal or ("posted", "")), 0)
+            if post.is_expected:
+                self.accounts[post.destination_account_id].incoming -= 1
         return self.steps[step]
 
     def _reserve(self, reserve: Reserve) -> Answer:
@@ -332,7 +350,7 @@ class Model:
         return ("failed", "currency_mismatch") if account.currency != currency else None
 
 
-_SYSTEM = ("active", 0, None, None, None, 0, 0)
+_SYSTEM = ("active", 0, 0, None, None, None, 0, 0)
 
 
 def _state_of(head: Item, today: int) -> tuple[object, ...]:
@@ -340,7 +358,7 @@ def _state_of(head: Item, today: int) -> tuple[object, ...]:
     moment = SATURDAY + timedelta(days=today)
     year, number, _ = moment.isocalendar()
     return (
-        *(head["status"], head["credit_limit"]),
+        *(head["status"], head["credit_limit"], head.get("incoming", 0)),
         *(head.get("daily_limit"), head.get("weekly_limit"), head.get("low_balance_alert")),
         head["day_spent"] if head.get("day") == moment.isoformat() else 0,
         head["week_spent"] if head.get("week") == f"{year}-W{number:02}" else 0,

@@ -23,10 +23,11 @@ class Snapshot:
     steps: list[Item]
     holds: dict[str, Item]
     pending: list[Item]
+    expectations: dict[str, Item]
 
     @classmethod
     def of(cls, items: Iterable[Item]) -> "Snapshot":
-        snapshot = cls({}, defaultdict(list), [], {}, [])
+        snapshot = cls({}, defaultdict(list), [], {}, [], {})
         for item in sorted(items, key=lambda item: (item["pk"], item["sk"])):
             kind, _, rest = item["pk"].partition("#")
             if kind == "A" and item["sk"] == "H":
@@ -42,6 +43,8 @@ class Snapshot:
                 snapshot.pending.append({**item, "shard": int(shard)})
             elif kind == "S" and item["sk"] == "hold":
                 snapshot.holds[rest] = item
+            elif kind == "S" and item["sk"] == "expect":
+                snapshot.expectations[rest] = item
             elif kind == "S":
                 snapshot.steps.append(item)
         return snapshot
@@ -80,6 +83,20 @@ class Snapshot:
             assert head.get("fold", 0) == batches and batches - 1 <= head.get("clean", 0) <= batches, head
         assert set(self.journals) <= set(self.heads)
         self._legs()
+        self._expected()
+
+    def _expected(self) -> None:
+        """A head counts the expectations whose posting step has no outcome. A closed account expects nothing."""
+        ended = {step["transfer_id"] for step in self.steps if step["step"] == "post"}
+        expected = Counter(
+            item["account_id"]
+            for transfer_id, item in self.expectations.items()
+            if item["outcome"] == "expected" and transfer_id not in ended
+        )
+        for account_id, head in self.heads.items():
+            assert head.get("incoming", 0) == expected.pop(account_id, 0), head
+            assert head.get("status") != "closed" or not head.get("incoming")
+        assert not expected, f"accounts without a head expect money: {expected}"
 
     def _sums_to_zero(self) -> None:
         sums: Counter[str] = Counter()

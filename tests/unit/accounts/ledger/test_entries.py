@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from common.contracts.accounts import Post, Reserve
+from common.http import request as http_request
+from common.keys import Keyring
 
 from functions.accounts.api import account_entries
 from tests.support.memory_table import MemoryTable
@@ -18,6 +20,7 @@ OTHER = f"usr_{BOB[4:]}"
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(MemoryTable())
     monkeypatch.setattr(account_entries, "journal", lambda: world.journal)
+    monkeypatch.setattr(http_request, "keyring", lambda purpose: Keyring({"1": purpose.encode()}))
     world.fund(ALICE, 1000)
     for number in range(1, 5):
         world.clock.advance(seconds=1)

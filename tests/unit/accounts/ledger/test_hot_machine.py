@@ -9,7 +9,7 @@ from random import Random
 from unittest import mock
 
 import pytest
-from common.contracts.accounts import HoldOutcome, Post, PostOutcome, Refuse, Reserve
+from common.contracts.accounts import Expect, Post, Refuse, Reserve
 from hypothesis import note
 from hypothesis.stateful import rule
 
@@ -19,19 +19,19 @@ from tests.unit.accounts.ledger.drawing import CUSTOMERS, concurrent_operation, 
 from tests.unit.accounts.ledger.model import Fold, Operation, SetAlert, SetCredit, SetHot, SetStatus
 from tests.unit.accounts.ledger.snapshot import Snapshot
 from tests.unit.accounts.ledger.test_contended import SEEDS as WRITERS_SEEDS
-from tests.unit.accounts.ledger.test_contended import WORKERS, Faults, Scheduler, run_until_done
+from tests.unit.accounts.ledger.test_contended import WORKERS, Faults, Scheduler, run_all
 from tests.unit.accounts.ledger.test_machine import FAULTS, SEEDS, LedgerMachine, Script
-from tests.unit.accounts.ledger.world import ALICE, BOB, FEES, RAIL, World, trf
+from tests.unit.accounts.ledger.world import ALICE, BOB, FEES, RAIL, Outcome, World, trf
 
 HOT = (ALICE, BOB)
 
 
-def draw_hot(random: Random, held: Sequence[str] = ()) -> Operation:
+def draw_hot(random: Random, held: Sequence[str] = (), expected: Sequence[Expect] = ()) -> Operation:
     """Return a random operation, often on hot accounts and their pending credits."""
     shop, other = random.sample(HOT, 2)
     amount = random.randint(1, 200)
     kinds: list[tuple[int, Operation]] = [
-        (6, draw(random, held)),
+        (6, draw(random, held, expected)),
         (3, Post(trf(random.randint(1, 60)), random.choice([other, RAIL]), shop, amount, "USD", "order")),
         (3, Post(trf(random.randint(1, 60)), shop, RAIL, 2 * amount, "USD", "payout")),
         (1, Reserve(trf(random.randint(101, 112)), shop, 2 * amount, "USD", "payout")),
@@ -64,23 +64,18 @@ def is_comparable(operation: Operation) -> bool:
 
 
 class HotMachine(LedgerMachine):
+    folded = (*CUSTOMERS, RAIL, FEES)
+
     def __init__(self) -> None:
         super().__init__()
         for account_id in HOT:
             self.world.set_hot(account_id, True)
 
-    def teardown(self) -> None:
-        self.table.hook = None
-        self.world.clock.advance(minutes=1)
-        for account_id in CUSTOMERS:
-            self.world.folding.fold(account_id, (0, 1))
-        super().teardown()
-
     @rule(seed=SEEDS)
     def run_something(self, seed: int) -> None:
         random = Random(f"{self.seed} {seed}")
         held = [transfer_id for transfer_id, hold in self.model.holds.items() if hold[0] == "open"]
-        operation = draw_hot(random, held)
+        operation = draw_hot(random, held, self.expected())
         script: Script = {}
         for _ in range(random.choice([0, 1, 2, 3])):
             fault = (
@@ -102,10 +97,10 @@ def test_concurrent_writers_on_hot_accounts(seed: int, chance: float) -> None:
     table = MemoryTable(chunk=2, page=2)
     world = World(table)
     scheduler = Scheduler(random)
-    answers: list[tuple[Operation, PostOutcome | HoldOutcome | str]] = []
+    answers: list[tuple[Operation, Outcome]] = []
 
     def worker(operations: list[Operation]) -> Callable[[], None]:
-        return lambda: answers.extend((operation, run_until_done(world, operation)) for operation in operations)
+        return lambda: answers.extend(run_all(world, operations))
 
     with mock.patch.object(folding, "BATCH_CREDITS", 3), mock.patch.object(ledger, "PENDING_SHARDS", 2):
         for number, account_id in enumerate(CUSTOMERS):
@@ -123,7 +118,7 @@ def test_concurrent_writers_on_hot_accounts(seed: int, chance: float) -> None:
         snapshot.check()
         assert snapshot.pending == []
         for operation, answer in answers:
-            if isinstance(operation, Post | Refuse):
+            if isinstance(operation, Expect | Post | Refuse):
                 assert world.run(operation) == answer, "a step has one outcome"
 
 

@@ -114,6 +114,7 @@ def test_a_closed_account_can_neither_pay_nor_be_paid(world: World) -> None:
         pay(1, ALICE, BOB, -5),
         pay(1, ALICE, BOB, 10**15 + 1),
         pay(1, ALICE, BOB, True),
+        Post(trf(1), ALICE, BOB, 10, "USD", step="expect"),
         Post(trf(1), ALICE, BOB, 10, "USD", step="hold"),
         Post(trf(1), ALICE, BOB, 10, "USD", step="settle"),
         Post(trf(1), ALICE, BOB, 10, "USD", step=""),

@@ -12,7 +12,7 @@ from random import Random
 from unittest import mock
 
 from botocore.exceptions import ClientError
-from common.contracts.accounts import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import Expect, Post, Refuse, Release, Reserve, Settle
 from common.errors import Contended
 from hypothesis import note, settings
 from hypothesis import strategies as st
@@ -20,13 +20,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from functions.accounts.domain import folding, ledger
 from tests.support.memory_table import Call, Conflict, MemoryTable, throttled
-from tests.unit.accounts.ledger.drawing import CUSTOMERS, concurrent_operation, draw
+from tests.unit.accounts.ledger.drawing import CUSTOMERS, concurrent_operation, draw, end_expectation
 from tests.unit.accounts.ledger.model import Answer, EventRow, Fold, Lapse, Model, Operation, Wait
 from tests.unit.accounts.ledger.snapshot import Snapshot
 from tests.unit.accounts.ledger.world import (
     FEES,
     RAIL,
     Crash,
+    Outcome,
     World,
     accounts,
     answer_of,
@@ -73,6 +74,8 @@ def draw_script(random: Random, operation: Operation, held: list[str]) -> Script
 
 
 class LedgerMachine(RuleBasedStateMachine):
+    folded: tuple[str, ...] = (RAIL, FEES)
+
     def __init__(self) -> None:
         super().__init__()
         self.small = ExitStack()
@@ -92,7 +95,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.table.hook = None
-        for account_id in (RAIL, FEES):
+        for expect in self.expected():
+            posting = end_expectation(Random(0), expect)
+            assert self.model.apply(posting) == self.run(posting)
+        assert not any(account.incoming for account in self.model.accounts.values())
+        self.world.clock.advance(minutes=1)
+        for account_id in self.folded:
             self.world.folding.fold(account_id, (0, 1))
         assert self.model.apply(Wait(30)) == self.run(Wait(30))
         for transfer_id in self.world.ledger.lapsing():
@@ -112,10 +120,18 @@ class LedgerMachine(RuleBasedStateMachine):
     def run_something(self, seed: int) -> None:
         random = Random(f"{self.seed} {seed}")
         held = [transfer_id for transfer_id, hold in self.model.holds.items() if hold[0] == "open"]
-        operation = draw(random, held)
+        operation = draw(random, held, self.expected())
         script = draw_script(random, operation, held)
         note(f"{operation} with {script}")
         self.step(operation, script, random.randint(-20, 40))
+
+    def expected(self) -> list[Expect]:
+        """Return what was expected, whether or not the posting step has an outcome."""
+        return [
+            Expect(transfer_id, CUSTOMERS[int(transfer_id[4:]) % len(CUSTOMERS)], 50, "USD")
+            for transfer_id, answer in self.model.expectations.items()
+            if answer[0] == "expected"
+        ]
 
     @invariant()
     def items_are_consistent(self) -> None:
@@ -168,9 +184,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.remember(operation, outcome)
         return answer_of(outcome)
 
-    def remember(self, operation: Operation, outcome: PostOutcome | HoldOutcome | str) -> None:
+    def remember(self, operation: Operation, outcome: Outcome) -> None:
         """Check that the same step has the same outcome, its time included, however often it is called."""
-        if isinstance(operation, Post | Refuse):
+        if isinstance(operation, Expect):
+            assert self.outcomes.setdefault((operation.transfer_id, "expect"), outcome) == outcome
+        elif isinstance(operation, Post | Refuse):
             assert self.outcomes.setdefault((operation.transfer_id, operation.step), outcome) == outcome
         elif isinstance(operation, Reserve | Settle | Release | Lapse) and answer_of(outcome)[0] in (
             "settled",

@@ -6,7 +6,7 @@ import pytest
 from common.errors import TaskFailed
 
 from functions.accounts.events import fold
-from functions.accounts.tasks import post, refuse, release, reserve, settle
+from functions.accounts.tasks import expect, post, refuse, release, reserve, settle
 from tests.support.memory_table import Call, MemoryTable
 from tests.support.rest import CONTEXT
 from tests.unit.accounts.ledger.costs import costs
@@ -16,7 +16,7 @@ from tests.unit.accounts.ledger.world import ALICE, BOB, FEES, RAIL, World, trf
 
 @pytest.fixture
 def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    for module in (post, refuse, reserve, settle, release):
+    for module in (expect, post, refuse, reserve, settle, release):
         monkeypatch.setattr(module, "ledger", lambda: world.ledger)
     monkeypatch.setattr(fold, "folding", lambda: world.folding)
     return world
@@ -37,6 +37,9 @@ def test_tasks_return_plain_values(world: World) -> None:
     posted = {"outcome": "posted", "code": "", "at": at}
     assert post.handler(posting(1, RAIL, ALICE, 100), CONTEXT) == posted
     assert refuse.handler({"transfer_id": trf(1), "outcome": "failed"}, CONTEXT) == posted
+    money = {"transfer_id": trf(3), "account_id": ALICE, "amount": 60, "currency": "USD"}
+    assert expect.handler(money, CONTEXT) == {"outcome": "expected", "code": ""}
+    assert post.handler(posting(3, RAIL, ALICE, 60) | {"is_expected": True}, CONTEXT) == posted
     hold = {"transfer_id": trf(2), "account_id": ALICE, "amount": 60, "currency": "USD"}
     assert reserve.handler(hold, CONTEXT) == {"outcome": "held", "code": "", "at": at, "amount": 60}
     settled = {"outcome": "settled", "code": "", "at": at, "amount": 60}
@@ -116,6 +119,10 @@ def test_what_each_use_case_costs() -> None:
         "decline by a limit with an event": (2, 4),
         "later decline by a limit": (2, 1),
         "refuse": (1, 1),
+        "expect": (2, 6),
+        "expect called again": (1, 0),
+        "post what was expected": (2, 8),
+        "refuse what was expected": (1, 4),
         "reserve": (2, 6),
         "reserve that lapses": (2, 6),
         "reserve with a low-balance event": (2, 6),
@@ -151,6 +158,7 @@ def test_the_head_of_an_account_stays_within_a_kilobyte(world: World, table: Mem
             "hot_until": head["line_at"],
             "fold": 10**8,
             "clean": 10**8,
+            "incoming": 10**4,
         }
     )
     assert table.calls[-1].units == 1

@@ -7,7 +7,17 @@ from typing import Any
 
 from common import ids
 from common.clock import timestamp
-from common.contracts.accounts import HoldOutcome, Post, PostOutcome, Refuse, Release, Reserve, Settle
+from common.contracts.accounts import (
+    Expect,
+    ExpectOutcome,
+    HoldOutcome,
+    Post,
+    PostOutcome,
+    Refuse,
+    Release,
+    Reserve,
+    Settle,
+)
 from common.contracts.events import SYSTEM
 from common.dynamo import Item, Table
 from common.errors import Refusal
@@ -47,6 +57,7 @@ RAIL, EURO_RAIL, FEES = "rail:sandbox:USD", "rail:sandbox:EUR", "fees:USD"
 ADMIN = f"usr_{'0' * 25}Z"
 OPENED = "2026-11-01T00:00:00.000Z"
 SHARDS = tuple(range(32))
+Outcome = ExpectOutcome | PostOutcome | HoldOutcome | str
 
 
 class Crash(Exception):
@@ -164,8 +175,10 @@ class World:
     def set_hot(self, account_id: str, hot: bool) -> None:
         self._patch(account_id, ADMIN, hot=hot)
 
-    def run(self, operation: Operation) -> PostOutcome | HoldOutcome | str:  # noqa: C901 (one case an operation)
+    def run(self, operation: Operation) -> Outcome:  # noqa: C901 (one case an operation)
         match operation:
+            case Expect():
+                return self.ledger.expect(operation)
             case Post():
                 return self.ledger.post(operation)
             case Refuse():
@@ -241,7 +254,7 @@ def lapse_at(day: int) -> str:
     return timestamp(FakeClock()() + timedelta(days=day, hours=-1))
 
 
-def answer_of(outcome: PostOutcome | HoldOutcome | str) -> Answer:
+def answer_of(outcome: Outcome) -> Answer:
     """Return an outcome as the model does."""
     if isinstance(outcome, str):
         return outcome, "", 0
