@@ -207,7 +207,7 @@ def test_bounces_and_complaints_reach_a_queue() -> None:
     assert set(destination["MatchingEventTypes"]) == {"bounce", "complaint"}
     assert destination["SnsDestination"] == {"TopicARN": {"Ref": "MailFeedbackTopic"}}
     assert made["MailFeedbackSubscription"]["Properties"]["TopicArn"] == {"Ref": "MailFeedbackTopic"}
-    # SES may use no key that AWS manages, so the topic has none; and it may publish before it is told to.
+    # SES may use no key that AWS manages, so the topic has none. It publishes on its own.
     assert "KmsMasterKeyId" not in made["MailFeedbackTopic"]["Properties"]
     (statement,) = made["MailFeedbackTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "ses.amazonaws.com"}

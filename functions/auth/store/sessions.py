@@ -54,13 +54,16 @@ class SessionStore:
 
     def is_known_device(self, device: Device, at: datetime) -> bool:
         """Return whether the user signed in from this device in the last 90 days."""
-        known = record_of(Device, self._table.get(device_key(device.user_id, device.digest)))
-        return known is not None and known.is_known(at)
+        return self._known_device(device, at) is not None
 
     def is_trusted_device(self, device: Device, at: datetime) -> bool:
         """Return whether the user signed in from this device in their present generation."""
+        known = self._known_device(device, at)
+        return known is not None and known.generation == device.generation
+
+    def _known_device(self, device: Device, at: datetime) -> Device | None:
         known = record_of(Device, self._table.get(device_key(device.user_id, device.digest)))
-        return known is not None and known.is_known(at) and known.generation == device.generation
+        return known if known is not None and known.is_known(at) else None
 
     def has_signed_in(self, user_id: str) -> bool:
         """Return whether the user has ever signed in."""
